@@ -1,0 +1,1 @@
+"""Public facts about the world, one TOML row each, bound to the code that reads them."""

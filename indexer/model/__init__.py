@@ -1,0 +1,65 @@
+"""The nouns. Frozen, standard library only, no clock, no I/O."""
+
+from indexer.model.chain import (
+    Address,
+    Answer,
+    BlockRef,
+    Call,
+    ChainId,
+    CodeOf,
+    Hash32,
+    Header,
+    Heads,
+    Log,
+    LogFault,
+    LogFilter,
+    Question,
+    Returned,
+    Reverted,
+    Window,
+    address,
+    hash32,
+)
+from indexer.model.cursor import Cursor, Emitter, Scan
+from indexer.model.instrument import instrument_hash, pool_natural_key
+from indexer.model.pool import Factory, FeeKind, PoolAnswers, PoolCreated, PoolKey, Proof
+from indexer.model.token import NATIVE, Field, FieldStatus, Token
+from indexer.model.work import Claimed, Lane
+
+__all__ = [
+    "NATIVE",
+    "Address",
+    "Answer",
+    "BlockRef",
+    "Call",
+    "ChainId",
+    "Claimed",
+    "CodeOf",
+    "Cursor",
+    "Emitter",
+    "Factory",
+    "FeeKind",
+    "Field",
+    "FieldStatus",
+    "Hash32",
+    "Header",
+    "Heads",
+    "Lane",
+    "Log",
+    "LogFault",
+    "LogFilter",
+    "PoolAnswers",
+    "PoolCreated",
+    "PoolKey",
+    "Proof",
+    "Question",
+    "Returned",
+    "Reverted",
+    "Scan",
+    "Token",
+    "Window",
+    "address",
+    "hash32",
+    "instrument_hash",
+    "pool_natural_key",
+]

@@ -1,0 +1,1 @@
+"""What would a chain answer? One simulated node, from a seed or from recorded data, behind a list of faults."""

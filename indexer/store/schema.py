@@ -1,0 +1,339 @@
+"""The base tables, schema `gazetteer`. Migrations are checked against this module (`alembic check`).
+
+Addresses and hashes are bytea with CHECKed lengths. Nothing here is public: people read schema `api`.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
+from sqlalchemy.types import UserDefinedType
+
+SCHEMA = "gazetteer"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+
+
+class Xid8(UserDefinedType[int]):
+    """A 64-bit transaction id."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """Return the type's name in SQL."""
+        return "xid8"
+
+
+def _bytes(name: str, size: int, *, nullable: bool = False) -> tuple[Column[bytes], CheckConstraint]:
+    return (
+        Column(name, LargeBinary, nullable=nullable),
+        CheckConstraint(f"octet_length({name}) = {size}", name=f"{name}_length"),
+    )
+
+
+def _moment(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+chains = Table(
+    "chains",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False, unique=True),
+    *_bytes("genesis_hash", 32),
+    Column("block_time_ms", Integer, nullable=False),
+    Column("native_symbol", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+)
+
+factories = Table(
+    "factories",
+    metadata,
+    Column("chain_id", BigInteger, nullable=False),
+    *_bytes("address", 20),
+    Column("dex", Text, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("from_block", BigInteger, nullable=False),
+    Column("from_block_quality", Text, nullable=False),
+    *_bytes("init_code_hash", 32, nullable=True),
+    *_bytes("create2_deployer", 20, nullable=True),
+    Column("fee_ppm", Integer),
+    Column("fee_kind", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("confidence", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    PrimaryKeyConstraint("chain_id", "address"),
+    ForeignKeyConstraint(["chain_id"], ["gazetteer.chains.chain_id"]),
+)
+
+# One row per (emitter, topic0): its existence says whom to listen to, its ranges what was really listened to.
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("chain_id", BigInteger, nullable=False),
+    *_bytes("address", 20),
+    *_bytes("topic0", 32),
+    Column("scanned", INT8MULTIRANGE, nullable=False, server_default=text("'{}'")),
+    # first block from which the head lane has listened to it without a gap; NULL: the last head step did not
+    Column("listened_from", BigInteger),
+    PrimaryKeyConstraint("chain_id", "address", "topic0"),
+    ForeignKeyConstraint(["chain_id", "address"], ["gazetteer.factories.chain_id", "gazetteer.factories.address"]),
+)
+
+scans = Table(
+    "scans",
+    metadata,
+    Column("lease_id", Uuid, primary_key=True),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("first_block", BigInteger, nullable=False),
+    Column("last_block", BigInteger, nullable=False),
+    Column("emitters", JSONB, nullable=False),  # [[address hex, topic0 hex], ...] of the emitters promised
+    _moment("lease_until"),
+    CheckConstraint("first_block <= last_block", name="range"),
+    Index(None, "chain_id", "lease_until"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("tip_number", BigInteger, nullable=False),
+    *_bytes("tip_hash", 32),
+    Column("anchor_number", BigInteger, nullable=False),
+    *_bytes("anchor_hash", 32),
+    _moment("tip_at"),  # when the tip last moved
+    _moment("tip_block_at", nullable=True),  # the tip block's own time
+    Column("halted", Text),  # why, and the command to run
+    ForeignKeyConstraint(["chain_id"], ["gazetteer.chains.chain_id"]),
+    CheckConstraint("anchor_number <= tip_number", name="order"),
+)
+
+# What the follower last saw, beside the cursor so that telling it never waits for a step. Not state.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("head_number", BigInteger),
+    _moment("head_block_at", nullable=True),
+    Column("safe_number", BigInteger),
+    Column("finalized_number", BigInteger),
+    _moment("finalized_moved_at", nullable=True),
+    Column("endpoint", Text),
+    Column("wakeups", Text),  # websocket | polling
+    Column("note", Text),  # one sentence: what it waits for; NULL: nothing
+    _moment("seen_at"),
+    ForeignKeyConstraint(["chain_id"], ["gazetteer.chains.chain_id"]),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("chain_id", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    *_bytes("hash", 32),
+    PrimaryKeyConstraint("chain_id", "number"),
+)
+
+pools = Table(
+    "pools",
+    metadata,
+    Column("chain_id", BigInteger, nullable=False),
+    Column("pool_key", LargeBinary, nullable=False),
+    *_bytes("emitter", 20),
+    *_bytes("topic0", 32),
+    Column("dex", Text, nullable=False),
+    Column("protocol", Text, nullable=False),
+    *_bytes("token0", 20),
+    *_bytes("token1", 20),
+    Column("fee_ppm", Integer),
+    Column("fee_kind", Text, nullable=False),
+    Column("tick_spacing", Integer),
+    Column("bin_step", Integer),
+    Column("stable", Boolean),
+    *_bytes("hooks", 20, nullable=True),
+    *_bytes("deployer", 20, nullable=True),
+    Column("pool_index", BigInteger),
+    Column("proof", Text, nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+    *_bytes("block_hash", 32),
+    *_bytes("tx_hash", 32),
+    Column("log_index", Integer, nullable=False),
+    _moment("created_at", nullable=True),
+    Column("created_at_kind", Text),
+    _moment("first_seen"),
+    Column("source", Text, nullable=False),
+    _moment("orphaned_at", nullable=True),
+    # what the pool said when asked (families whose event leaves something to ask)
+    Column("answered_block", BigInteger),
+    _moment("answered_at", nullable=True),
+    PrimaryKeyConstraint("chain_id", "pool_key"),
+    ForeignKeyConstraint(["chain_id", "emitter"], ["gazetteer.factories.chain_id", "gazetteer.factories.address"]),
+    CheckConstraint("octet_length(pool_key) in (20, 32)", name="pool_key_length"),
+    CheckConstraint("source in ('head', 'history')", name="source"),
+    CheckConstraint("proof in ('create2', 'pool_key', 'log')", name="proof"),
+    CheckConstraint("created_at_kind in ('log', 'header', 'estimated')", name="created_at_kind"),
+    CheckConstraint("(created_at is null) = (created_at_kind is null)", name="created_at_both"),
+    Index(None, "pool_key"),
+    Index(None, "token0", "token1"),
+    Index(None, "token1"),
+    Index(None, "chain_id", "block_number", "log_index"),
+    Index(None, "first_seen"),
+    Index("ix_pools_orphaned_at", "orphaned_at", postgresql_where=text("orphaned_at is not null")),
+)
+
+instruments = Table(
+    "instruments",
+    metadata,
+    Column("natural_key", Text, primary_key=True),
+    Column("hash", BigInteger, nullable=False),  # the unsigned 64 bits, read as signed
+    Column("hash_salt", SmallInteger, nullable=False, server_default=text("0")),
+    Column("venue", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("asset_class", Text, nullable=False),
+    Column("inst_class", Text, nullable=False),
+    Column("chain_id", BigInteger),
+    Column("pool_key", LargeBinary),
+    _moment("first_seen"),
+    UniqueConstraint("hash"),
+    UniqueConstraint("chain_id", "pool_key"),
+    ForeignKeyConstraint(["chain_id", "pool_key"], ["gazetteer.pools.chain_id", "gazetteer.pools.pool_key"]),
+)
+
+hash_collisions = Table(
+    "hash_collisions",
+    metadata,
+    Column("natural_key", Text, primary_key=True),
+    Column("other_key", Text, nullable=False),
+    Column("hash", BigInteger, nullable=False),
+    _moment("seen_at"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("chain_id", BigInteger, nullable=False),
+    *_bytes("address", 20),
+    Column("symbol", Text),
+    Column("symbol_status", Text, nullable=False, server_default=text("'pending'")),
+    Column("symbol_raw", LargeBinary),
+    Column("name", Text),
+    Column("name_status", Text, nullable=False, server_default=text("'pending'")),
+    Column("name_raw", LargeBinary),
+    Column("decimals", SmallInteger),
+    Column("decimals_status", Text, nullable=False, server_default=text("'pending'")),
+    Column("decimals_raw", LargeBinary),
+    Column("provisional", Boolean, nullable=False, server_default=text("true")),
+    Column("pin_number", BigInteger),
+    *_bytes("pin_hash", 32, nullable=True),
+    _moment("first_seen"),
+    _moment("resolved_at", nullable=True),
+    PrimaryKeyConstraint("chain_id", "address"),
+    *(
+        CheckConstraint(
+            f"{field}_status in ('ok', 'absent', 'malformed', 'no_code', 'pending')",
+            name=f"{field}_status",
+        )
+        for field in ("symbol", "name", "decimals")
+    ),
+    CheckConstraint("decimals between 0 and 255", name="decimals"),
+    CheckConstraint("length(symbol) <= 64 and length(name) <= 256", name="text_length"),
+    Index(None, "address"),
+    Index(None, text("lower(symbol)"), postgresql_where=text("symbol is not null")),
+)
+
+work = Table(
+    "work",
+    metadata,
+    Column("kind", Text, nullable=False),  # token | pool | slot
+    Column("scope", Text, nullable=False),  # what throttles it: a chain's name; for slots 'beat'
+    Column("key", LargeBinary, nullable=False),
+    Column("lane", SmallInteger, nullable=False),
+    _moment("due"),
+    Column("lease_id", Uuid),
+    _moment("lease_until", nullable=True),
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
+    Column("reason", Text),  # why it waits, or why it is dead
+    Column("dead", Boolean, nullable=False, server_default=text("false")),
+    _moment("created_at"),
+    PrimaryKeyConstraint("kind", "scope", "key"),
+    CheckConstraint("(lease_id is null) = (lease_until is null)", name="lease"),
+    Index(
+        "ix_work_due",
+        "kind",
+        "scope",
+        "lane",
+        "due",
+        postgresql_where=text("lease_id is null and not dead"),
+    ),
+    Index("ix_work_lease", "lease_until", postgresql_where=text("lease_id is not null")),
+    Index("ix_work_dead", "kind", "scope", postgresql_where=text("dead")),
+    postgresql_with={"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.01},
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("tx", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("chain_id", BigInteger),
+    Column("subject", LargeBinary),  # a pool's key, a token's address
+    Column("block_number", BigInteger),
+    Column("source", Text),  # head | history | resolve
+    Column("detail", JSONB),
+    _moment("at"),
+    PrimaryKeyConstraint("tx", "id"),
+    Index(None, "chain_id", "subject"),
+)
+
+rejected_logs = Table(
+    "rejected_logs",
+    metadata,
+    Column("chain_id", BigInteger, nullable=False),
+    *_bytes("block_hash", 32),
+    Column("log_index", BigInteger, nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+    *_bytes("tx_hash", 32),
+    *_bytes("emitter", 20),
+    Column("topics", LargeBinary, nullable=False),  # up to four words, one after the other
+    Column("data", LargeBinary, nullable=False),  # cut to 4 KiB
+    Column("reason", Text, nullable=False),
+    _moment("orphaned_at", nullable=True),
+    _moment("seen_at"),
+    PrimaryKeyConstraint("chain_id", "block_hash", "log_index"),
+    Index(None, "chain_id", "block_number"),
+)

@@ -1,0 +1,1 @@
+"""How bytes travel: nodes, budgets, wake-ups, redaction."""

@@ -1,0 +1,1 @@
+"""The processes: who runs it, when, how many."""

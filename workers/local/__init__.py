@@ -1,0 +1,1 @@
+"""Everything `gazetteer up` needs on one machine."""
