@@ -212,6 +212,12 @@ pools = Table(
     Index(None, "token1"),
     Index(None, "chain_id", "block_number", "log_index"),
     Index(None, "first_seen"),
+    Index(
+        "ix_pools_estimated",
+        "chain_id",
+        "block_number",
+        postgresql_where=text("created_at_kind = 'estimated'"),
+    ),
     Index("ix_pools_orphaned_at", "orphaned_at", postgresql_where=text("orphaned_at is not null")),
 )
 

@@ -1,0 +1,146 @@
+"""Fill the holes below the anchor. Blocks there cannot fork, so any worker may scan any range in any order.
+
+What is missing is not stored anywhere: it is every watched emitter's blocks up to the anchor, less its coverage,
+less what is leased. A claim takes the newest hole; finishing writes rows, coverage and the lease's end at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from indexer import store
+from indexer.errors import BadAnswer, MissingData, RangeRefused, Retryable, Suspicious
+from indexer.flow.follow import final_header
+from indexer.flow.ranges import Ranges
+from indexer.flow.reading import announced, listening
+from indexer.known import Chain
+from indexer.model import Cursor, Log, Scan, Window
+from indexer.ports import Node
+from indexer.store import Db, coverage, cursor, pools, scans
+from indexer.store.clock import Clock
+
+MOST_REFUSALS = 40
+ROWS_A_TRANSACTION = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """One range done. `pools` are the rows it brought; `lost`: the lease had run out and nothing was written."""
+
+    first: int
+    last: int
+    requests: int
+    logs: int
+    pools: int
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NothingMissing:
+    """No hole that is not leased to somebody."""
+
+
+def scan(
+    db: Db,
+    node: Node,
+    chain: Chain,
+    ranges: Ranges,
+    clock: Clock,
+    *,
+    lease_s: float,
+    floor: int | None = None,
+    strict: bool = True,
+) -> Scanned | NothingMissing:
+    """Claim the newest hole, read it from `node`, keep it. Raises Retryable; the claim is then given back."""
+    with store.begin(db) as tx:
+        where = cursor.read(tx, chain.id)
+        claimed = where and scans.claim(tx, chain.id, span=ranges.span(), floor=floor, lease_s=lease_s, now=clock(tx))
+    if where is None or claimed is None:
+        return NothingMissing()
+    try:
+        return _fill(db, node, chain, ranges, clock, _Claim(where, claimed, strict))
+    except (Retryable, RangeRefused):
+        with store.begin(db) as tx:
+            scans.release(tx, claimed.lease_id)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    where: Cursor
+    scan: Scan
+    strict: bool
+
+
+def _fill(db: Db, node: Node, chain: Chain, ranges: Ranges, clock: Clock, claim: _Claim) -> Scanned:
+    first, last = claim.scan.first, claim.scan.last
+    for request in range(1, MOST_REFUSALS + 1):
+        try:
+            window = node.window(first, last, listening(claim.scan.emitters))
+        except RangeRefused as refusal:
+            if first == last:
+                raise
+            first = max(first, ranges.refused(refusal, first, last))
+            continue
+        _credible(node, chain, claim, window)
+        ranges.served(first, last, len(window.logs))
+        return _keep(db, claim, window, (first, last), request, clock)
+    message = f"{node.name} refused {MOST_REFUSALS} ranges below block {last}"
+    raise BadAnswer(message)
+
+
+def _credible(node: Node, chain: Chain, claim: _Claim, window: Window) -> None:
+    """The endpoint itself must know the range to be final, and must be on our chain at the anchor."""
+    last = window.last
+    final_number = window.finalized.number if window.finalized else final_header(node, chain, node.heads()).number
+    if final_number < last.number:
+        message = f"{node.name} has finalized {final_number}, the range ends at {last.number}"
+        raise MissingData(message)
+    if last.number == claim.where.anchor.number and last.hash != claim.where.anchor.hash:
+        message = f"{node.name} has another block at the anchor {last.number}"
+        raise BadAnswer(message)
+    if window.faults and claim.strict:
+        message = f"{node.name} sent logs that were not asked for: {window.faults[0].reason}"
+        raise Suspicious(message)
+
+
+def _keep(
+    db: Db,
+    claim: _Claim,
+    window: Window,
+    span: tuple[int, int],
+    requests: int,
+    clock: Clock,
+) -> Scanned:
+    first, last = span
+    told = announced(claim.scan.emitters, window.logs)
+    with store.begin(db) as tx:
+        now = clock(tx)
+        if not scans.mine(tx, claim.scan, now):
+            return Scanned(first=first, last=last, requests=requests, logs=len(window.logs), pools=0, lost=True)
+        settled = pools.settle(
+            tx,
+            claim.scan.chain_id,
+            first,
+            last,
+            told.created,
+            told.rejected,
+            emitters=claim.scan.emitters,
+            source="history",
+            timestamps=_times(window),
+            until=None,
+            now=now,
+        )
+        coverage.add(tx, claim.scan.chain_id, [emitter.key for emitter in claim.scan.emitters], first, last)
+        scans.release(tx, claim.scan.lease_id)
+    return Scanned(first=first, last=last, requests=requests, logs=len(window.logs), pools=settled.new)
+
+
+def _times(window: Window) -> Mapping[int, int]:
+    return {header.number: header.timestamp_s for header in (window.before, window.last)}
+
+
+def estimated_time(log: Log, window: Window) -> int:
+    """A block's time between the two headers of its window, by its place between them (Unix seconds)."""
+    span = window.last.number - window.before.number
+    passed = window.last.timestamp_s - window.before.timestamp_s
+    return window.before.timestamp_s + passed * (log.block_number - window.before.number) // span

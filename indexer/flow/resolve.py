@@ -1,0 +1,181 @@
+"""Complete what was announced: tokens describe themselves, pools answer what their event left open.
+
+A batch is claimed in one short transaction, asked outside of any, and written in another short one, fenced by the
+lease: who lost it writes nothing. A positive answer is kept at once. A negative one is provisional until the same
+token was asked again, alone, at a final block that is not older than the first asking.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from indexer import store
+from indexer.dex import BY_NAME
+from indexer.errors import MethodOff, MissingData, Retryable
+from indexer.evm import erc20
+from indexer.evm.dialogue import Dialogue, together
+from indexer.flow.asking import Multicalls, ask_alone, ask_together
+from indexer.known import Chain
+from indexer.model import Address, BlockRef, Claimed, Cursor, PoolAnswers, PoolKey, Token
+from indexer.ports import Node
+from indexer.store import Db, cursor, pools, tokens, work
+from indexer.store.clock import Clock
+
+TOKENS_A_BATCH = 200
+POOLS_A_BATCH = 100
+CONFIRM_SOONEST_S = 1.0
+CONFIRM_LATEST_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What one batch came to. `full`: there may be more; `written` rows, of which `provisional` will be asked again."""
+
+    asked: int = 0
+    written: int = 0
+    provisional: int = 0
+    early: int = 0
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    claimed: Claimed
+    cursor: Cursor
+    first: tuple[Address, ...]
+    again: tuple[Address, ...]
+    early: tuple[tuple[Address, BlockRef], ...]
+
+
+def resolve_tokens(db: Db, node: Node, chain: Chain, clock: Clock, *, lease_s: float) -> Resolved:
+    """One batch of tokens of one chain. Raises Retryable if the node cannot answer; the claim is given back."""
+    with store.begin(db) as tx:
+        batch = _claim_tokens(tx, chain, clock(tx), lease_s)
+    if batch is None:
+        return Resolved()
+    try:
+        read = _ask_tokens(node, chain, batch)
+    except (Retryable, MethodOff) as error:
+        _give_back(db, batch.claimed, clock, error)
+        raise
+    with store.begin(db) as tx:
+        return _write_tokens(tx, chain, batch, read, clock(tx))
+
+
+def _claim_tokens(tx: store.Tx, chain: Chain, now: datetime, lease_s: float) -> _Batch | None:
+    where = cursor.read(tx, chain.id)
+    if where is None:
+        return None
+    claimed = work.claim(tx, "token", chain.name, limit=TOKENS_A_BATCH, lease_s=lease_s, now=now)
+    if claimed is None:
+        return None
+    asked = tokens.to_ask(tx, chain.id, claimed.keys)
+    return _Batch(
+        claimed=claimed,
+        cursor=where,
+        first=tuple(token for token, pin in asked if pin is None),
+        again=tuple(token for token, pin in asked if pin is not None and pin.number <= where.anchor.number),
+        early=tuple((token, pin) for token, pin in asked if pin is not None and pin.number > where.anchor.number),
+    )
+
+
+def _ask_tokens(node: Node, chain: Chain, batch: _Batch) -> list[Token]:
+    read: list[Token] = []
+    if batch.first:
+        pin = _fresh_pin(node, batch.cursor)
+        ways = Multicalls(limited=chain.uniswap_multicall, unlimited=chain.multicall3)
+        described = together(erc20.questions_of(batch.first), lambda asked: ask_together(node, ways, asked, pin))
+        read += [_token(chain, *pair, pin, final=False) for pair in zip(batch.first, described, strict=True)]
+    if batch.again:
+        pin = batch.cursor.anchor
+        described = together(erc20.questions_of(batch.again), lambda asked: ask_alone(node, asked, pin))
+        read += [_token(chain, *pair, pin, final=True) for pair in zip(batch.again, described, strict=True)]
+    return read
+
+
+def _fresh_pin(node: Node, where: Cursor) -> BlockRef:
+    """The endpoint's newest block, which must not be older than our tip: a token may have been born there."""
+    latest = node.heads().latest
+    if latest.number < where.tip.number:
+        message = f"{node.name} is at block {latest.number}, behind our tip {where.tip.number}"
+        raise MissingData(message)
+    return latest.ref
+
+
+def _token(chain: Chain, address: Address, told: erc20.Described, pin: BlockRef, *, final: bool) -> Token:
+    return Token(
+        chain_id=chain.id,
+        address=address,
+        symbol=told.symbol,
+        name=told.name,
+        decimals=told.decimals,
+        pin=pin,
+        provisional=not (final or told.settled),
+    )
+
+
+def _write_tokens(tx: store.Tx, chain: Chain, batch: _Batch, read: Sequence[Token], now: datetime) -> Resolved:
+    mine = work.mine(tx, batch.claimed, now)
+    ours = [token for token in read if token.address in mine]
+    written = tokens.write(tx, ours, now)
+    work.done(tx, batch.claimed, [token.address for token in ours if not token.provisional])
+    waiting = [(token.address, token.pin) for token in ours if token.provisional]
+    waiting += [(address, pin) for address, pin in batch.early if address in mine]
+    if waiting:
+        due = now + _until_final(chain, batch.cursor, max(pin.number for _, pin in waiting))
+        work.again(tx, batch.claimed, [key for key, _ in waiting], due, "a negative waits for finality")
+    known = {token.address for token in read} | {address for address, _ in batch.early}
+    work.done(tx, batch.claimed, [key for key in batch.claimed.keys if key not in known])
+    return Resolved(
+        asked=len(read),
+        written=written,
+        provisional=len(waiting),
+        early=len(batch.early),
+        full=batch.claimed.full,
+    )
+
+
+def _until_final(chain: Chain, where: Cursor, pin_number: int) -> timedelta:
+    """Half the time that the anchor should need to reach `pin_number`, so that waiting converges on it."""
+    wait_s = (pin_number - where.anchor.number) * chain.block_time_s / 2
+    return timedelta(seconds=min(max(wait_s, CONFIRM_SOONEST_S), CONFIRM_LATEST_S))
+
+
+def resolve_pools(db: Db, node: Node, chain: Chain, clock: Clock, *, lease_s: float) -> Resolved:
+    """One batch of pools whose event left something to ask. Raises Retryable if the node cannot answer."""
+    with store.begin(db) as tx:
+        where = cursor.read(tx, chain.id)
+        claimed = where and work.claim(tx, "pool", chain.name, limit=POOLS_A_BATCH, lease_s=lease_s, now=clock(tx))
+        asked = pools.to_ask(tx, chain.id, claimed.keys) if claimed else []
+    if where is None or claimed is None:
+        return Resolved()
+    questions: list[tuple[PoolKey, Dialogue[PoolAnswers]]] = []
+    for key, factory in asked:
+        question = BY_NAME[factory.protocol].questions
+        if question is not None:
+            questions.append((key, question(key, factory)))
+    try:
+        pin = _fresh_pin(node, where)
+        ways = Multicalls(limited=chain.uniswap_multicall, unlimited=chain.multicall3)
+        dialogues = [dialogue for _, dialogue in questions]
+        told = together(dialogues, lambda batch: ask_together(node, ways, batch, pin))
+    except (Retryable, MethodOff) as error:
+        _give_back(db, claimed, clock, error)
+        raise
+    with store.begin(db) as tx:
+        now = clock(tx)
+        mine = work.mine(tx, claimed, now)
+        ours = [(key, answer) for (key, _), answer in zip(questions, told, strict=True) if key in mine]
+        pools.answer(tx, chain.id, ours, pin, now)
+        work.done(tx, claimed, claimed.keys)
+    return Resolved(asked=len(questions), written=len(ours), full=claimed.full)
+
+
+def _give_back(db: Db, claimed: Claimed, clock: Clock, error: Exception) -> None:
+    """A hiccup of the outside is nobody's fault: the rows are due again soon, and no loss is counted.
+
+    Anything unforeseen is not given back: its lease runs out, which counts as a loss, and the fifth loss is death.
+    """
+    with store.begin(db) as tx:
+        due = clock(tx) + timedelta(seconds=CONFIRM_SOONEST_S)
+        work.again(tx, claimed, claimed.keys, due, f"{type(error).__name__}: {error}"[:200])

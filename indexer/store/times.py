@@ -1,0 +1,47 @@
+"""Creation times of pools that were estimated, and how they become exact."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+
+from indexer.model import BlockRef, ChainId, Hash32, Header
+from indexer.store import Tx
+
+_ESTIMATED = text("""
+    select distinct block_number, block_hash
+    from gazetteer.pools
+    where chain_id = :chain_id and created_at_kind = 'estimated'
+    order by block_number desc
+    limit :most
+""")
+
+# Rows whose block is not the header's are left alone: their time would be another block's.
+_EXACT = text("""
+    update gazetteer.pools p
+    set created_at = to_timestamp(h.timestamp_s), created_at_kind = 'header'
+    from unnest(cast(:numbers as bigint[]), cast(:hashes as bytea[]), cast(:times as bigint[]))
+         as h(number, hash, timestamp_s)
+    where p.chain_id = :chain_id and p.block_number = h.number and p.block_hash = h.hash
+      and p.created_at_kind = 'estimated'
+""")
+
+
+def estimated_blocks(tx: Tx, chain_id: ChainId, most: int) -> tuple[BlockRef, ...]:
+    """The newest blocks that hold pools with an estimated time."""
+    rows = tx.execute(_ESTIMATED, {"chain_id": chain_id, "most": most})
+    return tuple(BlockRef(number=row.block_number, hash=Hash32(row.block_hash)) for row in rows)
+
+
+def exact(tx: Tx, chain_id: ChainId, headers: Sequence[Header]) -> int:
+    """Write the headers' own times to the pools of their blocks; returns how many rows changed."""
+    ordered = sorted(headers, key=lambda header: header.number)
+    result = tx.execute(
+        _EXACT,
+        {
+            "chain_id": chain_id,
+            "numbers": [header.number for header in ordered],
+            "hashes": [header.hash for header in ordered],
+            "times": [header.timestamp_s for header in ordered],
+        },
+    )
+    return result.rowcount
