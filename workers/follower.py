@@ -1,0 +1,189 @@
+"""The process behind `gazetteer follow CHAIN`: waits for wake-ups, takes steps, kicks workers after each commit.
+
+A wake-up only says that it may be worth looking; what to read is decided by the cursor alone. The loop never
+ends by itself: an endpoint that fails is left for another, a database that is away is waited for.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from indexer import store
+from indexer.errors import (
+    DatabaseUnavailable,
+    ForkBelowAnchor,
+    GazetteerError,
+    Moved,
+    RangeRefused,
+    Refused,
+    Retryable,
+    Suspicious,
+)
+from indexer.flow import follow
+from indexer.flow.ranges import Ranges
+from indexer.known import Chain
+from indexer.model import Heads
+from indexer.ports import Node
+from indexer.store import Db, cursor, work
+from indexer.store.clock import Clock, database_time
+from indexer.store.leadership import Leadership
+from indexer.wire.endpoints import Endpoints
+from indexer.wire.waker import Waker
+
+log = logging.getLogger("gazetteer.follower")
+
+STEPS_A_WAKE = 50
+STANDBY_S = 2.0
+DATABASE_AWAY_S = 1.0
+KICK_EVERY_S = 2.0
+HALT_AFTER_S = 60.0
+
+
+@dataclass(kw_only=True)
+class Follower:
+    """One chain's head lane. `kick(kind, chain_name)` sends a wake-up to workers and may fail silently."""
+
+    db: Db
+    chain: Chain
+    endpoints: Endpoints
+    waker: Waker
+    kick: Callable[[str, str], None]
+    stop: threading.Event
+    ranges: Ranges = field(default_factory=Ranges)
+    clock: Clock = database_time
+    halt_after_s: float = HALT_AFTER_S
+    _kicked_at: float = 0.0
+    _forked_since: float | None = None
+    _suspicious: set[str] = field(default_factory=set)
+    _note: str | None = None
+    _seen: tuple[Heads, str] | None = None
+
+    def run(self) -> None:
+        """Follow until `stop` is set."""
+        with Leadership(self.db, self.chain.id) as leadership:
+            while not self.stop.is_set():
+                if leadership.held():
+                    self.turn()
+                    self.waker.wait(self.chain.poll_s)
+                else:
+                    self.stop.wait(STANDBY_S)
+
+    def turn(self) -> None:
+        """As many steps as bring the tip to the head, then the anchor, then the telling."""
+        try:
+            for _ in range(STEPS_A_WAKE):
+                if self.stop.is_set() or not self._with_some_node(self._step):
+                    break
+            self._with_some_node(self._anchor)
+            self._tell()
+        except DatabaseUnavailable as error:
+            log.warning("database away", extra={"chain": self.chain.name, "error": str(error)})
+            self.stop.wait(DATABASE_AWAY_S)
+
+    def _with_some_node(self, act: Callable[[Node], bool]) -> bool:
+        """Let `act` try one endpoint after the other; False when none could do it."""
+        for _ in range(self.endpoints.count):
+            node = self.endpoints.choose()
+            if node is None:
+                self._note = f"no endpoint can be asked: {self.endpoints.why()}"
+                return False
+            try:
+                started = time.monotonic()
+                result = act(node)
+            except (DatabaseUnavailable, Moved):
+                raise
+            except (Retryable, RangeRefused, Refused) as error:
+                self._failed(node, error)
+            else:
+                self.endpoints.succeeded(node, time.monotonic() - started)
+                return result
+        return False
+
+    def _failed(self, node: Node, error: GazetteerError) -> None:
+        self.endpoints.failed(node, error)
+        self._note = f"{node.name}: {error}"
+        log.warning("endpoint failed", extra={"chain": self.chain.name, "endpoint": node.name, "error": str(error)})
+        if isinstance(error, Suspicious):
+            self._suspicious.add(node.name)
+        if isinstance(error, ForkBelowAnchor):
+            self._forked(error)
+
+    def _forked(self, error: ForkBelowAnchor) -> None:
+        """Every endpoint shows another chain below our anchor: after a while, only a person can decide."""
+        now = time.monotonic()
+        self._forked_since = self._forked_since or now
+        if now - self._forked_since >= self.halt_after_s and not self.endpoints.usable():
+            reason = f"every endpoint forked below our anchor ({error}); run: gazetteer status"
+            with store.begin(self.db) as tx:
+                cursor.halt(tx, self.chain.id, reason)
+
+    def _step(self, node: Node) -> bool:
+        """One step; True when another may follow at once."""
+        follow.start(self.db, node, self.chain, self.clock)
+        stride = follow.Stride(blocks=self.ranges.span(), strict=len(self._suspicious) < self.endpoints.count)
+        try:
+            step = follow.converge(self.db, node, self.chain, self.clock, stride)
+        except RangeRefused as refusal:
+            self.ranges.refused(refusal, 1, stride.blocks)
+            return True
+        self._note = step.reason if isinstance(step, follow.Halted) else None
+        if isinstance(step, follow.Halted):
+            return False
+        self._seen = (step.heads, node.name)
+        self._forked_since = None
+        if isinstance(step, follow.Behind):
+            self.endpoints.lagging(node, step.heads.latest.number)
+        if not isinstance(step, follow.Advanced):
+            return isinstance(step, follow.Torn)
+        self._suspicious.clear()
+        self._after(step)
+        return step.tip.number < step.heads.latest.number
+
+    def _after(self, step: follow.Advanced) -> None:
+        """After the commit: wake the workers, say what happened."""
+        if step.settled.tokens:
+            self.kick("token", self.chain.name)
+        if step.settled.asks:
+            self.kick("pool", self.chain.name)
+        if step.settled.new or step.rewound:
+            log.info(
+                "step",
+                extra={
+                    "chain": self.chain.name,
+                    "tip": step.tip.number,
+                    "pools": step.settled.new,
+                    "rewound": step.rewound,
+                    "orphaned": step.settled.orphaned,
+                },
+            )
+
+    def _anchor(self, node: Node) -> bool:
+        if self._seen is not None and self._seen[1] == node.name:
+            stride = follow.Stride(blocks=self.ranges.span())
+            follow.move_anchor(self.db, node, self.chain, self._seen[0], self.clock, stride)
+        return True
+
+    def _tell(self) -> None:
+        """What was seen, for people; and a kick while due live work exists, for what earlier kicks lost."""
+        now = time.monotonic()
+        due = now - self._kicked_at >= KICK_EVERY_S
+        with store.begin(self.db) as tx:
+            moment = self.clock(tx)
+            if self._seen is not None:
+                heads, name = self._seen
+                cursor.sight(
+                    tx,
+                    self.chain.id,
+                    heads=heads,
+                    endpoint=name,
+                    wakeups=self.waker.mode,
+                    note=self._note,
+                    now=moment,
+                )
+            waiting = [row[0] for row in work.due(tx, moment) if row[1] == self.chain.name] if due else []
+        if due:
+            self._kicked_at = now
+            for kind in sorted(set(waiting)):
+                self.kick(kind, self.chain.name)

@@ -1,0 +1,111 @@
+"""Celery's view of the verbs. A task unpacks ids, calls one flow function, kicks the next, returns nothing.
+
+Every message is only a wake-up: it may be lost, doubled or late, and the task still does exactly what Postgres
+says is left to do.
+"""
+
+import logging
+import time
+
+from indexer.errors import DatabaseUnavailable, RangeRefused, Retryable
+from indexer.flow import history, resolve, stamp, sweep
+from indexer.model import Lane
+from workers import wiring
+from workers.app import app
+from workers.kicks import KICKS, kick, waiting
+
+log = logging.getLogger("gazetteer.tasks")
+
+BATCHES_A_TASK = 20
+TASK_S = 2.0
+HISTORY_WAITING = 4
+
+
+@app.task(name="resolve.tokens")  # type: ignore[untyped-decorator]  # celery has no types
+def resolve_tokens(chain: str) -> None:
+    """Tokens of one chain that wait to describe themselves."""
+    _resolve("token", chain)
+
+
+@app.task(name="resolve.pools")  # type: ignore[untyped-decorator]  # celery has no types
+def resolve_pools(chain: str) -> None:
+    """Pools of one chain whose event left something to ask."""
+    _resolve("pool", chain)
+
+
+def _resolve(kind: str, name: str) -> None:
+    """Batches until nothing is due or the time is up; a full batch kicks the next worker before it is asked."""
+    chain, endpoints = wiring.chain(name), wiring.endpoints(name, "resolve")
+    verb = resolve.resolve_tokens if kind == "token" else resolve.resolve_pools
+    started = time.monotonic()
+    for _ in range(BATCHES_A_TASK):
+        node = endpoints.choose()
+        if node is None:
+            log.warning("no endpoint", extra={"chain": name, "why": endpoints.why()})
+            return
+        try:
+            done = verb(wiring.db(), node, chain, wiring.clock, lease_s=wiring.settings().lease_s)
+        except DatabaseUnavailable as error:
+            log.warning("database away", extra={"chain": name, "error": str(error)})
+            return
+        except Retryable as error:
+            endpoints.failed(node, error)
+            log.warning("node failed", extra={"chain": name, "endpoint": node.name, "error": str(error)})
+            continue
+        if not done.full and not done.asked:
+            return
+        if time.monotonic() - started > TASK_S:
+            kick(kind, name)
+            return
+
+
+@app.task(name="history.scan")  # type: ignore[untyped-decorator]  # celery has no types
+def scan(chain: str) -> None:
+    """Missing ranges of one chain, newest first, for about two seconds."""
+    endpoints = wiring.endpoints(chain, "history")
+    started = time.monotonic()
+    while time.monotonic() - started < TASK_S:
+        node = endpoints.choose()
+        if node is None:
+            log.warning("no endpoint for history", extra={"chain": chain, "why": endpoints.why()})
+            return
+        try:
+            done = history.scan(
+                wiring.db(),
+                node,
+                wiring.chain(chain),
+                wiring.ranges(chain, node.name),
+                wiring.clock,
+                lease_s=wiring.settings().lease_s,
+                floor=wiring.floor(chain),
+            )
+        except DatabaseUnavailable as error:
+            log.warning("database away", extra={"chain": chain, "error": str(error)})
+            return
+        except (Retryable, RangeRefused) as error:
+            endpoints.failed(node, error)
+            log.warning("node failed", extra={"chain": chain, "endpoint": node.name, "error": str(error)})
+            continue
+        if isinstance(done, history.NothingMissing):
+            stamp.stamp(wiring.db(), node, wiring.chain(chain))
+            return
+        if done.pools:
+            kick("token", chain, Lane.HISTORY)
+            kick("pool", chain, Lane.HISTORY)
+    kick("scan", chain, Lane.HISTORY)
+
+
+@app.task(name="maint.tick")  # type: ignore[untyped-decorator]  # celery has no types
+def tick() -> None:
+    """Point workers at what is due, whatever became of earlier wake-ups. Two beats do no harm."""
+    try:
+        swept = sweep.sweep(wiring.db(), wiring.clock)
+    except DatabaseUnavailable as error:
+        log.warning("database away", extra={"error": str(error)})
+        return
+    for due in swept.due:
+        if due.kind in KICKS and not waiting(due.kind, due.scope, due.lane):
+            kick(due.kind, due.scope, due.lane)
+    for name in wiring.chains_with_holes():
+        for _ in range(HISTORY_WAITING - waiting("scan", name, Lane.HISTORY)):
+            kick("scan", name, Lane.HISTORY)
