@@ -305,6 +305,13 @@ work = Table(
         "due",
         postgresql_where=text("lease_id is null and not dead"),
     ),
+    # keys that cost workers their leases are few, and are claimed alone
+    Index(
+        "ix_work_lost",
+        "kind",
+        "scope",
+        postgresql_where=text("losses >= 2 and lease_id is null and not dead"),
+    ),
     Index("ix_work_lease", "lease_until", postgresql_where=text("lease_id is not null")),
     Index("ix_work_dead", "kind", "scope", postgresql_where=text("dead")),
     postgresql_with={"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.01},
