@@ -49,8 +49,7 @@ def ask_together(node: Node, multicalls: Multicalls, questions: Sequence[Questio
     for start in range(0, len(calls) if ways else 0, CALLS_A_MULTICALL):
         _gather(node, ways, calls[start : start + CALLS_A_MULTICALL], pin, believed)
     rest = [index for index in range(len(questions)) if index not in believed]
-    for index, answer in zip(rest, ask_alone(node, [questions[i] for i in rest], pin), strict=True):
-        believed[index] = answer
+    believed.update(zip(rest, ask_alone(node, [questions[index] for index in rest], pin), strict=True))
     return [believed[index] for index in range(len(questions))]
 
 

@@ -16,6 +16,7 @@ from indexer.model import BlockRef, Cursor, Emitter, Header, Heads, Window
 from indexer.ports import Node
 from indexer.store import Db, coverage, cursor, facts, pools
 from indexer.store.clock import Clock
+from indexer.store.pool_rows import Times
 from indexer.store.pools import Settled
 
 MARKS_A_BATCH = 50
@@ -196,7 +197,7 @@ def _keep(
             told.rejected,
             emitters=reading.emitters,
             source="head",
-            timestamps=times,
+            times=Times(headers=times),
             until=max(window.last.number, reading.where.tip.number),
             now=now,
         )
@@ -237,6 +238,7 @@ def _move(db: Db, where: Cursor, target: BlockRef, jump: Header | None, clock: C
         cursor.lock(tx, where)
         if target.number > where.anchor.number:
             coverage.credit(tx, where.chain_id, where.anchor.number, target.number)
+            pools.finalize(tx, where.chain_id, where.anchor.number, target.number, clock(tx))
             cursor.move_anchor(tx, where.chain_id, target)
         if jump is not None:
             coverage.listened(tx, where.chain_id, (), jump.number + 1)

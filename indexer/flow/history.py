@@ -4,7 +4,6 @@ What is missing is not stored anywhere: it is every watched emitter's blocks up 
 less what is leased. A claim takes the newest hole; finishing writes rows, coverage and the lease's end at once.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from indexer import store
@@ -13,10 +12,11 @@ from indexer.flow.follow import final_header
 from indexer.flow.ranges import Ranges
 from indexer.flow.reading import announced, listening
 from indexer.known import Chain
-from indexer.model import Cursor, Log, Scan, Window
+from indexer.model import Cursor, Scan, Window
 from indexer.ports import Node
 from indexer.store import Db, coverage, cursor, pools, scans
 from indexer.store.clock import Clock
+from indexer.store.pool_rows import Times
 
 MOST_REFUSALS = 40
 ROWS_A_TRANSACTION = 20_000
@@ -126,7 +126,7 @@ def _keep(
             told.rejected,
             emitters=claim.scan.emitters,
             source="history",
-            timestamps=_times(window),
+            times=_times(window),
             until=None,
             now=now,
         )
@@ -135,12 +135,11 @@ def _keep(
     return Scanned(first=first, last=last, requests=requests, logs=len(window.logs), pools=settled.new)
 
 
-def _times(window: Window) -> Mapping[int, int]:
-    return {header.number: header.timestamp_s for header in (window.before, window.last)}
-
-
-def estimated_time(log: Log, window: Window) -> int:
-    """A block's time between the two headers of its window, by its place between them (Unix seconds)."""
-    span = window.last.number - window.before.number
-    passed = window.last.timestamp_s - window.before.timestamp_s
-    return window.before.timestamp_s + passed * (log.block_number - window.before.number) // span
+def _times(window: Window) -> Times:
+    """The two headers' own times, and an estimate between them by a block's place."""
+    before, last = window.before, window.last
+    passed_s, span = last.timestamp_s - before.timestamp_s, last.number - before.number
+    return Times(
+        headers={header.number: header.timestamp_s for header in (before, last)},
+        estimate=lambda number: before.timestamp_s + passed_s * (number - before.number) // span,
+    )

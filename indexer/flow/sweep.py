@@ -10,12 +10,11 @@ from indexer.store.clock import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """Work that waits for somebody: its kind, what throttles it (a chain's name), its lane and how much of it."""
+    """Work that waits for somebody: its kind, what throttles it (a chain's name), and its lane."""
 
     kind: str
     scope: str
     lane: Lane
-    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,5 +36,5 @@ def sweep(db: Db, clock: Clock) -> Swept:
     return Swept(
         returned=swept.returned,
         dead=swept.dead,
-        due=tuple(Due(kind=kind, scope=scope, lane=Lane(lane), count=count) for kind, scope, lane, count in due),
+        due=tuple(Due(kind=kind, scope=scope, lane=lane) for kind, scope, lane in due),
     )

@@ -1,6 +1,7 @@
-"""One active follower a chain. Only a saving of work: what keeps two followers right is the cursor's compare-and-swap."""
+"""One active follower a chain. It only saves work: what keeps two of them right is the compare-and-swap."""
 
 from types import TracebackType
+from typing import Self
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -41,7 +42,7 @@ class Leadership:
             connection.invalidate()
             connection.close()
 
-    def __enter__(self) -> "Leadership":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

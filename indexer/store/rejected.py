@@ -1,0 +1,73 @@
+"""Logs of watched emitters that announced nothing credible, kept with the reason."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import text
+
+from indexer.model import ChainId, Emitter
+from indexer.model.pool import Rejected
+from indexer.store import Tx
+
+DATA_BYTES = 4096
+
+_WRITE = text("""
+    insert into gazetteer.rejected_logs
+        (chain_id, block_hash, log_index, block_number, tx_hash, emitter, topics, data, reason, seen_at)
+    select :chain_id, block_hash, log_index, block_number, tx_hash, emitter, topics, data, reason, :now
+    from unnest(cast(:block_hashes as bytea[]), cast(:log_indexes as bigint[]), cast(:block_numbers as bigint[]),
+                cast(:tx_hashes as bytea[]), cast(:emitters as bytea[]), cast(:topics as bytea[]),
+                cast(:datas as bytea[]), cast(:reasons as text[]))
+         as t(block_hash, log_index, block_number, tx_hash, emitter, topics, data, reason)
+    order by block_hash, log_index
+    on conflict (chain_id, block_hash, log_index) do update
+        set orphaned_at = null, reason = excluded.reason
+""")
+
+_GONE = text("""
+    update gazetteer.rejected_logs r set orphaned_at = :now
+    where r.chain_id = :chain_id and r.block_number between :first and :last and r.orphaned_at is null
+      and (r.emitter, substring(r.topics for 32)) in (
+          select address, topic0
+          from unnest(cast(:watched as bytea[]), cast(:watched_topics as bytea[])) as e(address, topic0))
+      and (r.block_hash, r.log_index) not in (
+          select block_hash, log_index
+          from unnest(cast(:block_hashes as bytea[]), cast(:log_indexes as bigint[])) as t(block_hash, log_index))
+""")
+
+
+def settle(
+    tx: Tx,
+    chain_id: ChainId,
+    first: int,
+    last: int,
+    rejected: Sequence[Rejected],
+    *,
+    emitters: Sequence[Emitter],
+    now: datetime,
+) -> None:
+    """Make the rejected logs of these emitters in first..last equal to the answer; others become orphaned."""
+    logs = sorted(rejected, key=lambda each: (each.log.block_hash, each.log.log_index))
+    keys: dict[str, object] = {
+        "chain_id": chain_id,
+        "now": now,
+        "block_hashes": [each.log.block_hash for each in logs],
+        "log_indexes": [each.log.log_index for each in logs],
+    }
+    if logs:
+        columns = {
+            "block_numbers": [each.log.block_number for each in logs],
+            "tx_hashes": [each.log.tx_hash for each in logs],
+            "emitters": [each.log.address for each in logs],
+            "topics": [b"".join(each.log.topics) for each in logs],
+            "datas": [each.log.data[:DATA_BYTES] for each in logs],
+            "reasons": [each.reason for each in logs],
+        }
+        tx.execute(_WRITE, keys | columns)
+    watched = {
+        "first": first,
+        "last": last,
+        "watched": [emitter.factory.address for emitter in emitters],
+        "watched_topics": [emitter.topic0 for emitter in emitters],
+    }
+    tx.execute(_GONE, keys | watched)

@@ -1,0 +1,115 @@
+"""What tokens said about themselves, when, and whether a negative answer was final."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import text
+
+from indexer.model import Address, BlockRef, ChainId, Field, Hash32, Token
+from indexer.store import Tx
+
+_TO_ASK = text("""
+    select address, provisional, pin_number, pin_hash
+    from gazetteer.tokens
+    where chain_id = :chain_id and address = any(cast(:keys as bytea[]))
+    order by address
+""")
+
+# A token seen for the first time; or one that had no code: somebody may have deployed it since.
+_SEEN = text("""
+    with told as (
+        select address from unnest(cast(:addresses as bytea[])) as t(address) order by address
+    ), fresh as (
+        insert into gazetteer.tokens (chain_id, address, first_seen)
+        select :chain_id, address, :now from told
+        on conflict (chain_id, address) do nothing
+        returning address
+    )
+    select address from fresh
+    union all
+    select t.address from gazetteer.tokens t join told using (address)
+    where t.chain_id = :chain_id and t.symbol_status = 'no_code' and not t.provisional
+""")
+
+_WRITE = text("""
+    with told as (
+        select * from unnest(
+            cast(:chain_ids as bigint[]), cast(:addresses as bytea[]),
+            cast(:symbols as text[]), cast(:symbol_statuses as text[]), cast(:symbol_raws as bytea[]),
+            cast(:names as text[]), cast(:name_statuses as text[]), cast(:name_raws as bytea[]),
+            cast(:decimals as smallint[]), cast(:decimals_statuses as text[]), cast(:decimals_raws as bytea[]),
+            cast(:provisionals as boolean[]), cast(:pin_numbers as bigint[]), cast(:pin_hashes as bytea[])
+        ) as t(chain_id, address, symbol, symbol_status, symbol_raw, name, name_status, name_raw,
+               decimals, decimals_status, decimals_raw, provisional, pin_number, pin_hash)
+    ), old as (
+        select t.chain_id, t.address, t.resolved_at,
+               (t.symbol, t.symbol_status, t.name, t.name_status, t.decimals, t.decimals_status)
+               is distinct from
+               (n.symbol, n.symbol_status, n.name, n.name_status, n.decimals, n.decimals_status) as differs
+        from gazetteer.tokens t join told n using (chain_id, address)
+        order by t.chain_id, t.address
+        for update of t
+    ), written as (
+        update gazetteer.tokens t set
+            symbol = n.symbol, symbol_status = n.symbol_status, symbol_raw = n.symbol_raw,
+            name = n.name, name_status = n.name_status, name_raw = n.name_raw,
+            decimals = n.decimals, decimals_status = n.decimals_status, decimals_raw = n.decimals_raw,
+            provisional = n.provisional, pin_number = n.pin_number, pin_hash = n.pin_hash,
+            resolved_at = coalesce(t.resolved_at, :now)
+        from told n join old using (chain_id, address)
+        where t.chain_id = n.chain_id and t.address = n.address
+        returning t.chain_id, t.address, n.pin_number, old.resolved_at is null as first, old.differs
+    ), told_of as (
+        insert into gazetteer.events (kind, chain_id, subject, block_number, source, at)
+        select case when first then 'token.resolved' else 'token.changed' end,
+               chain_id, address, pin_number, 'resolve', :now
+        from written where first or differs
+        order by chain_id, address
+    )
+    select count(*) from written
+""")
+
+
+def seen(tx: Tx, chain_id: ChainId, addresses: Sequence[bytes], now: datetime) -> list[bytes]:
+    """Remember these tokens; returns those that have to be asked: new ones, and ones that had no code."""
+    rows = tx.execute(_SEEN, {"chain_id": chain_id, "addresses": sorted(set(addresses)), "now": now})
+    return sorted({bytes(row.address) for row in rows})
+
+
+def to_ask(tx: Tx, chain_id: ChainId, keys: Sequence[bytes]) -> list[tuple[Address, BlockRef | None]]:
+    """The tokens among `keys`, with the block of their provisional answer, None where it is the first asking."""
+    rows = tx.execute(_TO_ASK, {"chain_id": chain_id, "keys": sorted(keys)})
+    return [(Address(row.address), _pin(row.provisional, row.pin_number, row.pin_hash)) for row in rows]
+
+
+def write(tx: Tx, told: Sequence[Token], now: datetime) -> int:
+    """Write what tokens said, with an event where it is the first answer or another one; returns the rows written."""
+    if not told:
+        return 0
+    ordered = sorted(told, key=lambda token: (token.chain_id, token.address))
+    columns: dict[str, object] = {
+        "now": now,
+        "chain_ids": [token.chain_id for token in ordered],
+        "addresses": [token.address for token in ordered],
+        "provisionals": [token.provisional for token in ordered],
+        "pin_numbers": [token.pin.number for token in ordered],
+        "pin_hashes": [token.pin.hash for token in ordered],
+        "symbols": [token.symbol.text for token in ordered],
+        "names": [token.name.text for token in ordered],
+        "decimals": [token.decimals.number for token in ordered],
+    }
+    columns |= _field("symbol", [token.symbol for token in ordered])
+    columns |= _field("name", [token.name for token in ordered])
+    columns |= _field("decimals", [token.decimals for token in ordered])
+    count: int = tx.execute(_WRITE, columns).scalar_one()
+    return count
+
+
+def _field(name: str, fields: Sequence[Field]) -> dict[str, object]:
+    return {f"{name}_statuses": [field.status for field in fields], f"{name}_raws": [field.raw for field in fields]}
+
+
+def _pin(provisional: object, number: int | None, block_hash: bytes | None) -> BlockRef | None:
+    if not provisional or number is None or block_hash is None:
+        return None
+    return BlockRef(number=number, hash=Hash32(block_hash))
