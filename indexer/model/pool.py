@@ -74,3 +74,11 @@ class PoolAnswers:
     tick_spacing: int | None = None
     fee_ppm: int | None = None
     fee_kind: FeeKind | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A log of a watched emitter and topic that announces nothing credible, and why."""
+
+    log: Log
+    reason: str
