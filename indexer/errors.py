@@ -3,9 +3,12 @@
 * GazetteerError
   x Retryable            the world may answer differently later, or elsewhere
     + NodeUnavailable      no connection, timeout, 5xx: try another endpoint
+      + TimedOut             connected, but no whole answer in time: perhaps the question was too heavy
     + RateLimited          told to slow down; carries `retry_after_s`
     + MissingData          null block, unknown block, pruned or not yet seen: another endpoint, never cached
     + BadAnswer            an answer that contradicts the question, itself or another answer: distrust the endpoint
+      + AnswerTooLarge       an answer larger than is read: ask for less
+    + MethodOff            the endpoint does not serve this method: another endpoint
     + Suspicious           logs nobody asked for beside the good ones: ask another endpoint first
     + ForkBelowAnchor      an endpoint shows another hash at the anchor: shut it out; all of them: halt the chain
     + Moved                somebody else advanced this cursor: read again and decide again
@@ -18,7 +21,6 @@
   x Permanent            asking again cannot help: record it and go on
     + UndecodableLog       the right emitter and topic, but not the layout
     + ProofMismatch        the announced address or id is not the one that can be derived
-    + MethodOff            the endpoint does not serve this method
   x Refused              a person has to decide; says what happened, where and what to do
     + BadSetting           a wrong value in the environment or gazetteer.toml
     + WrongChain           an endpoint of another chain id or genesis
@@ -38,6 +40,10 @@ class NodeUnavailable(Retryable):
     """No connection, a timeout, or a server error."""
 
 
+class TimedOut(NodeUnavailable):
+    """Connected, but no whole answer came in time."""
+
+
 class RateLimited(Retryable):
     """Told to slow down. `retry_after_s` is what the endpoint asked for, or None."""
 
@@ -52,6 +58,14 @@ class MissingData(Retryable):
 
 class BadAnswer(Retryable):
     """The answer contradicts the question, itself, or another answer."""
+
+
+class AnswerTooLarge(BadAnswer):
+    """The answer is larger than is read, or the endpoint said that it would be."""
+
+
+class MethodOff(Retryable):
+    """The endpoint does not serve this method. Another one may."""
 
 
 class Suspicious(Retryable):
@@ -108,10 +122,6 @@ class UndecodableLog(Permanent):
 
 class ProofMismatch(Permanent):
     """The announced address or id is not the one derived from its own announcement."""
-
-
-class MethodOff(Permanent):
-    """The endpoint does not serve this method."""
 
 
 class Refused(GazetteerError):
