@@ -5,11 +5,13 @@ Statuses: 2xx is an answer; so is a 4xx whose body is JSON-RPC (several provider
 NodeUnavailable. Redirects are not followed.
 """
 
+import logging
 import re
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
@@ -34,6 +36,8 @@ _SLOW = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GATEWAY_TIMEOUT, 524})
 _REFUSED_KEY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _QUOTA = re.compile(rb"monthly|quota|billing|upgrade your", re.IGNORECASE)
 
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it logs URLs, and with them keys
+
 
 class HttpTransport:
     """A `Transport` to one URL. The URL is kept to itself: neither errors nor `repr` show more than the host."""
@@ -43,7 +47,7 @@ class HttpTransport:
         if not url.lower().startswith(("http://", "https://")):
             message = f"an endpoint ({self.name}) is not an http:// or https:// URL; correct its setting"
             raise BadSetting(message)
-        self._url = url
+        self._url, self._headers = _without_user(url)
         self._secrets = secrets_of(url)
         self._largest_bytes = largest_bytes
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=connections, retries=False)
@@ -78,7 +82,7 @@ class HttpTransport:
             "POST",
             self._url,
             body=body,
-            headers={"Content-Type": "application/json", "Accept-Encoding": "gzip"},
+            headers=self._headers,
             timeout=urllib3.Timeout(connect=min(CONNECT_S, left_s), read=left_s),
             preload_content=False,
             redirect=False,
@@ -110,6 +114,17 @@ class HttpTransport:
             if secret in answer:
                 answer = answer.replace(secret, HIDDEN.encode())
         return answer
+
+
+def _without_user(url: str) -> tuple[str, dict[str, str]]:
+    """The URL without user and password, and the headers that say them (and everything else) instead."""
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, headers
+    headers |= urllib3.make_headers(basic_auth=unquote(user))
+    return urlunsplit(parts._replace(netloc=host)), headers
 
 
 def _check_status(response: urllib3.BaseHTTPResponse, answer: bytes) -> None:
