@@ -114,6 +114,9 @@ def test_an_exhausted_quota_pauses_for_long_and_a_burst_does_not():
         {"code": 3, "message": "execution reverted: Dai/insufficient-balance", "data": "0x08c379a0"},
         {"code": -32000, "message": "out of gas"},
         {"code": -32003, "message": "EVM error: OutOfGas"},
+        {"code": -32603, "message": "EVM error OutOfGas"},
+        {"code": -32603, "message": "EVM error InvalidFEOpcode"},
+        {"code": 3, "message": "execution reverted: rate limit, timeout"},
         {"code": -32000, "message": "invalid opcode: INVALID"},
         {"code": -32000, "message": "opcode 0xfe not defined"},
         {"code": -32000, "message": "stack underflow (0 <=> 2)"},
@@ -142,6 +145,7 @@ def test_what_a_revert_carries_is_kept():
     ("error", "kind"),
     [
         ({"code": -32000, "message": "execution aborted (timeout = 5s)"}, errors.NodeUnavailable),
+        ({"code": -32603, "message": "EVM error: Database(MissingAccount)"}, errors.NodeUnavailable),
         ({"code": -32601, "message": "the method eth_foo does not exist/is not available"}, errors.MethodOff),
         ({"code": -32000, "message": "hash 0xabc is not currently canonical"}, errors.MissingData),
         ({"code": -32005, "message": None}, errors.RateLimited),

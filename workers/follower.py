@@ -138,6 +138,7 @@ class Follower:
         if not isinstance(step, follow.Advanced):
             return isinstance(step, follow.Torn)
         self._suspicious.clear()
+        self.ranges.served(1, step.blocks, step.logs)
         self._after(step)
         return step.tip.number < step.heads.latest.number
 

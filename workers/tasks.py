@@ -43,6 +43,7 @@ def _resolve(kind: str, name: str) -> None:
         if node is None:
             log.warning("no endpoint", extra={"chain": name, "why": endpoints.why()})
             return
+        asked_at = time.monotonic()
         try:
             done = verb(wiring.db(), node, chain, wiring.clock, lease_s=wiring.settings().lease_s)
         except DatabaseUnavailable as error:
@@ -54,6 +55,7 @@ def _resolve(kind: str, name: str) -> None:
             continue
         if not done.full and not done.asked:
             return
+        endpoints.succeeded(node, time.monotonic() - asked_at)
         if time.monotonic() - started > TASK_S:
             kick(kind, name)
             return
@@ -69,6 +71,7 @@ def scan(chain: str) -> None:
         if node is None:
             log.warning("no endpoint for history", extra={"chain": chain, "why": endpoints.why()})
             return
+        asked_at = time.monotonic()
         try:
             done = history.scan(
                 wiring.db(),
@@ -89,6 +92,7 @@ def scan(chain: str) -> None:
         if isinstance(done, history.NothingMissing):
             stamp.stamp(wiring.db(), node, wiring.chain(chain))
             return
+        endpoints.succeeded(node, time.monotonic() - asked_at)
         if done.pools:
             kick("token", chain, Lane.HISTORY)
             kick("pool", chain, Lane.HISTORY)

@@ -60,12 +60,17 @@ class Halted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advanced:
-    """The rows of (fork, tip] now equal the chain. `rewound` is how many blocks were taken back, 0 without a fork."""
+    """The rows of (fork, tip] now equal the chain. `rewound` is how many blocks were taken back, 0 without a fork.
+
+    `blocks` is how many were read, `logs` how many logs they held.
+    """
 
     heads: Heads
     tip: Header
     rewound: int
     settled: Settled
+    blocks: int = 0
+    logs: int = 0
 
 
 Step = AtHead | Behind | Torn | Halted | Advanced
@@ -136,7 +141,14 @@ def _step(db: Db, node: Node, reading: _Reading, clock: Clock, stride: Stride) -
         return Torn(heads=reading.heads)
     settled = _keep(db, reading, fork, window, times, clock)
     rewound = reading.where.tip.number - fork.number
-    return Advanced(heads=reading.heads, tip=window.last, rewound=rewound, settled=settled)
+    return Advanced(
+        heads=reading.heads,
+        tip=window.last,
+        rewound=rewound,
+        settled=settled,
+        blocks=window.last.number - fork.number,
+        logs=len(window.logs),
+    )
 
 
 def _read(node: Node, reading: _Reading, fork: BlockRef, stride: Stride) -> Window:

@@ -103,9 +103,9 @@ _SERVER_TROUBLE = re.compile(r"rpc request failed|internal error|timed? ?out|tim
 _REVERT = re.compile(
     r"revert|out ?of ?gas|gas uint64 overflow|(invalid|bad|undefined) (opcode|instruction|jump)"
     r"|opcode 0x\w+ not defined|stack ?(underflow|overflow|limit reached)|write protection"
-    r"|return ?data out of bounds|max call depth"
-    r"|vm execution error|evm error|call depth|invalidfeopcode|state modification|statechangeduringstaticcall"
-    r"|memory limit|gas required exceeds|intrinsic gas too low|execution halted",
+    r"|return ?data out of bounds|call depth|vm execution error"
+    r"|evm error(?!:? ?(database|header|custom|transaction))|invalidfeopcode|statechangeduringstaticcall"
+    r"|memorylimit|gas required exceeds|intrinsic gas too low|execution halted",
     re.IGNORECASE,
 )
 
