@@ -3,6 +3,7 @@
 import gzip
 import http.server
 import logging
+import os
 import socket
 import threading
 import time
@@ -21,7 +22,7 @@ from indexer.errors import (
     TimedOut,
 )
 from indexer.wire.node import HttpNode
-from indexer.wire.redact import public_name, redacted
+from indexer.wire.redact import public_name, public_names, redacted
 from indexer.wire.transport import HttpTransport
 
 KEY = "c4naryK3y0123456789abcdef"
@@ -84,6 +85,21 @@ def test_a_body_goes_there_and_an_answer_comes_back_over_one_connection(transpor
 def test_user_and_password_of_the_url_are_sent_as_such(transport, server):
     transport(b"[1]", 5.0)
     assert server.requests[0][1]["Authorization"].startswith("Basic ")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python 3.12: the server is a thread
+def test_a_forked_child_opens_a_connection_of_its_own(transport, server):
+    transport(b"[1]", 5.0)
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if transport(b"[2]", 5.0) == ANSWER else 1)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    transport(b"[3]", 5.0)
+    first, second, third = (request[3] for request in server.requests)
+    assert first == third != second
 
 
 def test_a_compressed_answer_is_read(transport, server):
@@ -258,6 +274,11 @@ def test_an_endpoint_that_echoes_the_key_teaches_it_to_nobody(transport, server)
 )
 def test_an_endpoint_is_called_by_its_host(url, name):
     assert public_name(url) == name
+
+
+def test_two_endpoints_at_one_host_have_two_names():
+    urls = ["https://a.example/" + KEY, "https://b.example/", "https://a.example/other"]
+    assert public_names(urls) == ("a.example", "b.example", "a.example#2")
 
 
 def test_text_is_shown_without_urls_and_keys_and_not_at_length():

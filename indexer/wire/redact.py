@@ -1,6 +1,8 @@
 """What may be said about an endpoint: its host. Its path, query, user and port-less rest may be a paid key."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 HIDDEN = "***"
@@ -23,6 +25,17 @@ def public_name(url: str) -> str:
         return HIDDEN
     shown = ".".join(HIDDEN if _KEY_LIKE.fullmatch(label) else label for label in host.split(".")) or HIDDEN
     return shown if port is None else f"{shown}:{port}"
+
+
+def public_names(urls: Sequence[str]) -> tuple[str, ...]:
+    """A name for each URL, in their order, all different: a second endpoint at one host is `host#2`."""
+    seen: Counter[str] = Counter()
+    names: list[str] = []
+    for url in urls:
+        name = public_name(url)
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return tuple(names)
 
 
 def redacted(text: str) -> str:

@@ -6,6 +6,7 @@ NodeUnavailable. Redirects are not followed.
 """
 
 import logging
+import os
 import re
 import time
 from collections.abc import Callable
@@ -50,7 +51,8 @@ class HttpTransport:
         self._url, self._headers = _without_user(url)
         self._secrets = secrets_of(url)
         self._largest_bytes = largest_bytes
-        self._pool = urllib3.PoolManager(num_pools=1, maxsize=connections, retries=False)
+        self._connections = connections
+        self._pool, self._pid = self._new_pool(), os.getpid()
 
     def __repr__(self) -> str:
         return f"HttpTransport({self.name})"
@@ -76,7 +78,12 @@ class HttpTransport:
         """Close the pooled connections."""
         self._pool.clear()
 
+    def _new_pool(self) -> urllib3.PoolManager:
+        return urllib3.PoolManager(num_pools=1, maxsize=self._connections, retries=False)
+
     def _once(self, body: bytes, deadline: float) -> bytes:
+        if os.getpid() != self._pid:  # two processes must not read from one socket
+            self._pool, self._pid = self._new_pool(), os.getpid()
         left_s = max(deadline - time.monotonic(), 0.001)
         response = self._pool.request(
             "POST",
