@@ -19,12 +19,12 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
     Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
-from sqlalchemy.types import UserDefinedType
 
 SCHEMA = "gazetteer"
 
@@ -40,14 +40,13 @@ metadata = MetaData(
 )
 
 
-class Xid8(UserDefinedType[int]):
-    """A 64-bit transaction id."""
+def _hex(name: str) -> TextClause:
+    """The text by which the views show a bytea, so that a comparison with that text finds the index."""
+    return text(f"('0x' || encode({name}, 'hex'))")
 
-    cache_ok = True
 
-    def get_col_spec(self, **_: object) -> str:
-        """Return the type's name in SQL."""
-        return "xid8"
+# A pool inside a singleton has an id, but no address. In the lines that Postgres prints, so that `drift` knows it again.
+_POOL_ADDRESS = text("(\ncase\nwhen octet_length(pool_key) = 20 then '0x' || encode(pool_key, 'hex')\nelse null\nend)")
 
 
 def _bytes(name: str, size: int, *, nullable: bool = False) -> tuple[Column[bytes], CheckConstraint]:
@@ -207,10 +206,14 @@ pools = Table(
     CheckConstraint("proof in ('create2', 'pool_key', 'log')", name="proof"),
     CheckConstraint("created_at_kind in ('log', 'header', 'estimated')", name="created_at_kind"),
     CheckConstraint("(created_at is null) = (created_at_kind is null)", name="created_at_both"),
-    Index(None, "pool_key"),
-    Index(None, "token0", "token1"),
-    Index(None, "token1"),
+    # ids are nearly unique: a hash is half of a tree; tokens repeat: a tree keeps each of them once
+    Index("ix_pools_id", _hex("pool_key"), postgresql_using="hash"),
+    Index("ix_pools_address", _POOL_ADDRESS, postgresql_using="hash"),
+    Index("ix_pools_tokens", _hex("token0"), _hex("token1")),
+    Index("ix_pools_token1", _hex("token1")),
     Index(None, "chain_id", "block_number", "log_index"),
+    Index(None, "created_at"),
+    Index(None, "chain_id", "created_at"),
     Index(None, "first_seen"),
     Index(
         "ix_pools_estimated",
@@ -277,8 +280,20 @@ tokens = Table(
     ),
     CheckConstraint("decimals between 0 and 255", name="decimals"),
     CheckConstraint("length(symbol) <= 64 and length(name) <= 256", name="text_length"),
-    Index(None, "address"),
-    Index(None, text("lower(symbol)"), postgresql_where=text("symbol is not null")),
+    Index("ix_tokens_hex", _hex("address"), postgresql_using="hash"),
+    Index(None, "symbol"),
+    Index("ix_tokens_symbol_lower", text("lower(symbol)")),
+)
+
+# Which token of a pair is the quote: the one with the lower rank.
+quote_ranks = Table(
+    "quote_ranks",
+    metadata,
+    Column("chain_id", BigInteger, nullable=False),
+    *_bytes("address", 20),
+    Column("rank", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    PrimaryKeyConstraint("chain_id", "address"),
 )
 
 work = Table(
@@ -320,7 +335,8 @@ work = Table(
 events = Table(
     "events",
     metadata,
-    Column("tx", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    # the writer's 64-bit transaction id, as a number that every client can keep and compare
+    Column("tx", BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
     Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("kind", Text, nullable=False),
     Column("chain_id", BigInteger),
@@ -330,7 +346,7 @@ events = Table(
     Column("detail", JSONB),
     _moment("at"),
     PrimaryKeyConstraint("tx", "id"),
-    Index(None, "chain_id", "subject"),
+    Index("ix_events_subject", _hex("subject"), postgresql_using="hash"),
 )
 
 rejected_logs = Table(

@@ -1,0 +1,145 @@
+"""How the schema moves forward: alembic's steps, then the public views. There is no way back.
+
+The steps lie in `migrations/` beside this package, in a checkout and in an installed wheel alike; they are found
+through this package's own place, so that a `migrations/` in the working directory is never taken for them.
+"""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy import text
+
+import indexer
+from indexer.errors import DatabaseUnavailable, SchemaBehind
+from indexer.store import Db, Tx, begin, connect, public
+from indexer.store.schema import SCHEMA, metadata
+
+COMMAND = "gazetteer migrate"
+LOCK_KEY = 0x67617A6574746572  # one migration at a time in one database
+TURN_S = 300  # how long to wait while another process migrates
+STEP_S = 600  # one statement of a step
+LOCK_S = 3  # how long a step may wait for a table, and hold up those behind it
+LOCK_TRIES = 20
+PAUSE_S = 0.5
+
+_PLACE = Path(indexer.__file__).parents[1] / "migrations"
+_LOG = logging.getLogger(__name__)
+
+
+def _ours(name: str | None, kind: str, _parents: object) -> bool:
+    return kind != "schema" or name == SCHEMA
+
+
+OPTIONS: dict[str, Any] = {
+    "target_metadata": metadata,
+    "include_schemas": True,
+    "include_name": _ours,
+    "version_table_schema": SCHEMA,
+    "compare_type": True,
+    "compare_server_default": True,
+}
+
+_TURN = text(f"""
+    select set_config('lock_timeout', '{TURN_S}s', true), pg_advisory_xact_lock({LOCK_KEY}),
+           set_config('lock_timeout', '{LOCK_S}s', true)
+""")
+_VERSIONED = text(f"select to_regclass('{SCHEMA}.alembic_version') is not null")
+_REVISION = text(f"select version_num from {SCHEMA}.alembic_version")
+
+
+def upgrade(url: str) -> None:
+    """Bring the database to this version and re-create the public views where they changed: all of it or nothing.
+
+    Any number of processes may call this at once: one works, the others wait and find nothing to do. Raises
+    DatabaseUnavailable when Postgres is away or a table stayed locked, SchemaBehind when a newer version of this
+    program has migrated the database already.
+    """
+    db = connect(url, name="gazetteer migrate", statement_s=STEP_S, pool_size=1)
+    try:
+        for tries_left in reversed(range(LOCK_TRIES)):
+            try:
+                return _upgrade(db)
+            except DatabaseUnavailable as error:
+                if tries_left == 0 or not _stood_in_a_queue(error):
+                    raise
+            _LOG.warning("migration: a table is in use, trying again")
+            time.sleep(PAUSE_S)
+    finally:
+        db.dispose()
+
+
+def latest() -> str:
+    """The revision that this version of the program needs."""
+    head = ScriptDirectory(str(_PLACE)).get_current_head()
+    if head is None:
+        message = f"no migrations in {_PLACE}"
+        raise FileNotFoundError(message)
+    return head
+
+
+def check(db: Db) -> None:
+    """Raise SchemaBehind unless the database is at this version's revision."""
+    with begin(db) as tx:
+        found = _revision(tx)
+    if found == latest():
+        return
+    if found is not None and found not in _known():
+        raise SchemaBehind(_newer(found))
+    message = f"the database is at revision {found or 'none'}, this version needs {latest()}: run `{COMMAND}`"
+    raise SchemaBehind(message)
+
+
+def drift(url: str) -> list[Any]:
+    """What differs between the migrated database and `schema.metadata`, in alembic's terms; empty when nothing."""
+    db = connect(url, name="gazetteer drift", pool_size=1)
+    try:
+        with begin(db) as tx:
+            found: list[Any] = compare_metadata(MigrationContext.configure(tx, opts=OPTIONS), metadata)
+            return found
+    finally:
+        db.dispose()
+
+
+def _upgrade(db: Db) -> None:
+    with begin(db) as tx:
+        tx.execute(_TURN)
+        tx.execute(text(f"create schema if not exists {SCHEMA}"))
+        found = _revision(tx)
+        if found is not None and found not in _known():
+            raise SchemaBehind(_newer(found))
+        if found != latest():
+            config = Config(attributes={"connection": tx})
+            config.set_main_option("script_location", str(_PLACE).replace("%", "%%"))
+            command.upgrade(config, "head")
+        public.apply(tx)
+
+
+def _revision(tx: Tx) -> str | None:
+    if not tx.execute(_VERSIONED).scalar_one():
+        return None
+    found: str | None = tx.execute(_REVISION).scalar_one_or_none()
+    return found
+
+
+def _known() -> frozenset[str]:
+    return frozenset(step.revision for step in ScriptDirectory(str(_PLACE)).walk_revisions())
+
+
+def _newer(found: str) -> str:
+    return (
+        f"the database was migrated by a newer version of gazetteer (to {found}, this one knows {latest()}): "
+        "install that version"
+    )
+
+
+def _stood_in_a_queue(error: DatabaseUnavailable) -> bool:
+    cause = getattr(error.__cause__, "orig", None)
+    return isinstance(cause, LockNotAvailable | DeadlockDetected)

@@ -1,0 +1,1 @@
+"""How the database came to be, one file a step, forward only. Read by `indexer.store.migrate`."""
