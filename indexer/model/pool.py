@@ -9,7 +9,8 @@ PoolKey = NewType("PoolKey", bytes)  # 20-byte contract address, or 32-byte id i
 
 FeeKind = Literal["fixed", "mutable", "dynamic", "unknown"]
 """fixed: never changes, `fee_ppm` is the fee. mutable: an owner may change it, `fee_ppm` was the fee at creation
-or NULL. dynamic: changes with every swap or block, `fee_ppm` is NULL. unknown: nobody says."""
+or NULL. dynamic: changes with every swap or block, `fee_ppm` is NULL. unknown: nobody says whether it may change,
+`fee_ppm` is what the event says or NULL."""
 
 Proof = Literal["create2", "pool_key", "log"]
 """How the pool's address or id is known: re-derived by CREATE2, re-derived from the pool key, or only announced."""
