@@ -49,7 +49,7 @@ class Follower:
     chain: Chain
     endpoints: Endpoints
     waker: Waker
-    kick: Callable[[str, str], None]
+    kick: Callable[[str, str], object]
     stop: threading.Event
     ranges: Ranges = field(default_factory=Ranges)
     clock: Clock = database_time

@@ -53,8 +53,10 @@ def scan(
     """Claim the newest hole, read it from `node`, keep it. Raises Retryable; the claim is then given back."""
     with store.begin(db) as tx:
         where = cursor.read(tx, chain.id)
-        claimed = where and scans.claim(tx, chain.id, span=ranges.span(), floor=floor, lease_s=lease_s, now=clock(tx))
-    if where is None or claimed is None:
+        if where is None:
+            return NothingMissing()
+        claimed = scans.claim(tx, chain.id, span=ranges.span(), floor=floor, lease_s=lease_s, now=clock(tx))
+    if claimed is None:
         return NothingMissing()
     try:
         return _fill(db, node, chain, ranges, clock, _Claim(where, claimed, strict))

@@ -145,9 +145,11 @@ def resolve_pools(db: Db, node: Node, chain: Chain, clock: Clock, *, lease_s: fl
     """One batch of pools whose event left something to ask. Raises Retryable if the node cannot answer."""
     with store.begin(db) as tx:
         where = cursor.read(tx, chain.id)
-        claimed = where and work.claim(tx, "pool", chain.name, limit=POOLS_A_BATCH, lease_s=lease_s, now=clock(tx))
+        if where is None:
+            return Resolved()
+        claimed = work.claim(tx, "pool", chain.name, limit=POOLS_A_BATCH, lease_s=lease_s, now=clock(tx))
         asked = pools.to_ask(tx, chain.id, claimed.keys) if claimed else []
-    if where is None or claimed is None:
+    if claimed is None:
         return Resolved()
     questions: list[tuple[PoolKey, Dialogue[PoolAnswers]]] = []
     for key, factory in asked:

@@ -76,6 +76,9 @@ chains = Table(
     Column("block_time_ms", Integer, nullable=False),
     Column("native_symbol", Text, nullable=False),
     Column("enabled", Boolean, nullable=False),
+    # what the operator decided about history: how far back, and whether endpoints with a key may be spent on it
+    Column("history_from", BigInteger),
+    Column("history_consent", Boolean, nullable=False, server_default=text("false")),
 )
 
 factories = Table(

@@ -59,6 +59,17 @@ def secrets_of(url: str) -> tuple[bytes, ...]:
     return tuple(sorted((word.encode() for word in found), key=lambda word: (-len(word), word)))
 
 
+def holds_key(url: str) -> bool:
+    """Whether `url` has a user, a password, or in its path, query or host what looks like a key."""
+    try:
+        parts = urlsplit(url)
+        labels, user = (parts.hostname or "").split("."), parts.username
+    except ValueError:
+        return True
+    words = re.split(r"[/?&=#;]", f"{parts.path}?{parts.query}#{parts.fragment}")
+    return bool(user) or any(len(word) >= SHORTEST_SECRET for word in words) or any(map(_KEY_LIKE.fullmatch, labels))
+
+
 def _only_host(match: re.Match[str]) -> str:
     scheme, _, _ = match.group().partition("://")
     return f"{scheme}://{public_name(match.group())}"

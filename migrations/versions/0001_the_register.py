@@ -18,6 +18,8 @@ TABLES = """
         block_time_ms INTEGER NOT NULL,
         native_symbol TEXT NOT NULL,
         enabled BOOLEAN NOT NULL,
+        history_from BIGINT,
+        history_consent BOOLEAN DEFAULT false NOT NULL,
         CONSTRAINT pk_chains PRIMARY KEY (chain_id),
         CONSTRAINT ck_chains_genesis_hash_length CHECK (octet_length(genesis_hash) = 32),
         CONSTRAINT uq_chains_name UNIQUE (name)

@@ -1,0 +1,105 @@
+"""The Celery application and every option that it runs with.
+
+A message is only a wake-up, so nothing here is about keeping messages: acknowledging late and rejecting on a lost
+child keep wake-ups prompt, and the leases in Postgres keep them harmless. The broker's timeouts were chosen by
+trial: without them a worker that the network forgot stays deaf for good.
+"""
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init
+from kombu.entity import Queue
+
+from indexer.model import Lane
+from workers import broker, logs, wiring
+
+VISIBILITY_S = 900
+TICK_S = 5.0
+MOST_TASKS_A_CHILD = 1_000
+MOST_MEMORY_A_CHILD_KB = 300_000
+SOFT_SHUTDOWN_S = 20.0
+MAINTENANCE = "maint"
+
+broker.install()
+app = Celery("gazetteer", include=["workers.tasks"])
+
+
+def queue_of(chain: str, lane: Lane) -> str:
+    """The queue of a chain's work, named after what throttles it."""
+    return f"rpc.{chain}" if lane is Lane.LIVE else f"rpc.{chain}.history"
+
+
+def queues(lane: Lane) -> list[str]:
+    """Every queue of a lane. The live lane has maintenance too."""
+    names = [queue_of(name, lane) for name in wiring.chain_names()]
+    return [*names, MAINTENANCE] if lane is Lane.LIVE else names
+
+
+def celery_url(url: str) -> str:
+    """A broker's URL as Celery writes it: a Unix socket is `redis+socket://` with `virtual_host`."""
+    if not url.startswith("unix://"):
+        return url
+    path, _, query = url.removeprefix("unix://").partition("?")
+    number = query.removeprefix("db=") or "0"
+    return f"redis+socket://{path}?virtual_host={number}"
+
+
+def configure() -> Celery:
+    """The application, told where its broker is. Raises BadSetting where there is none."""
+    settings = wiring.settings()
+    app.conf.update(_options(settings.task_s) | {"broker_url": celery_url(wiring.broker_url())})
+    return app
+
+
+def _options(task_s: float) -> dict[str, Any]:
+    return {
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_S,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "result_backend": None,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_time_limit": task_s,
+        "task_publish_retry": False,  # a kick that cannot be sent is dropped: the next tick sends another
+        "task_send_sent_event": True,
+        "task_create_missing_queues": False,
+        "task_queues": [Queue(name) for lane in Lane for name in queues(lane)],  # type: ignore[no-untyped-call]  # kombu has no types
+        "task_default_queue": MAINTENANCE,
+        "worker_prefetch_multiplier": 1,
+        "worker_max_tasks_per_child": MOST_TASKS_A_CHILD,
+        "worker_max_memory_per_child": MOST_MEMORY_A_CHILD_KB,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_S,
+        "worker_send_task_events": True,
+        "worker_hijack_root_logger": False,
+        "enable_utc": True,
+        "timezone": "UTC",
+        "beat_max_loop_interval": TICK_S,
+        "beat_schedule": {
+            "maint.tick": {"task": "maint.tick", "schedule": TICK_S, "options": {"expires": 2 * TICK_S}},
+        },
+    }
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]  # celery has no types
+def _our_logging(**_: object) -> None:
+    """Celery's own set-up is replaced by ours."""
+    logs.start()
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # celery has no types
+def _own_connections(**_: object) -> None:
+    """A forked child opens connections of its own."""
+    wiring.forget()

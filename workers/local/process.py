@@ -1,0 +1,102 @@
+"""A child process of ours: its output goes to a file, and it does not outlive us.
+
+On Linux the kernel ends a child when the thread that started it ends, however that happened, so children are
+started from the main thread. Elsewhere a supervisor that was killed leaves them behind, and the next start finds
+them by their pid files.
+"""
+
+import ctypes
+import os
+import pwd
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+UNPRIVILEGED = "nobody"
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The account that a server runs as where we are root and the server refuses to be."""
+
+    uid: int
+    gid: int
+
+
+def unprivileged() -> Owner | None:
+    """Whom a server that refuses root runs as; None where we are not root."""
+    if os.geteuid() != 0:
+        return None
+    account = pwd.getpwnam(UNPRIVILEGED)
+    return Owner(uid=account.pw_uid, gid=account.pw_gid)
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    owner: Owner | None = None,
+    cwd: str = "/",
+    dies_by: signal.Signals = signal.SIGTERM,
+) -> "subprocess.Popen[bytes]":
+    """Start `argv` with its output appended to `log`. `dies_by` is what the kernel sends it when we are gone."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            start_new_session=True,  # Ctrl-C in the terminal is the supervisor's to pass on, in its order
+            preexec_fn=_dies_with_parent(dies_by),  # noqa: PLW1509 - one prctl, no locks taken
+            user=owner.uid if owner else None,
+            group=owner.gid if owner else None,
+            extra_groups=[] if owner else None,
+        )
+
+
+def end(process: "subprocess.Popen[bytes]", by: signal.Signals, patience_s: float) -> int:
+    """Ask it to end, wait, then kill it. Returns its exit code."""
+    if process.poll() is None:
+        process.send_signal(by)
+        try:
+            return process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait(patience_s)
+
+
+def tail_of(log: Path, size: int = 2_000) -> str:
+    """The end of a log, for an error message."""
+    try:
+        return log.read_bytes()[-size:].decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this number exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _dies_with_parent(by: signal.Signals) -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask_kernel() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(by))
+
+    return ask_kernel

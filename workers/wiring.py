@@ -1,0 +1,218 @@
+"""The composition root: the only place that knows which adapter stands behind which port, and that reads settings.
+
+Everything here is made once a process, on first use; a forked child calls `forget` and makes its own.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from indexer import known, store
+from indexer import settings as decided
+from indexer.errors import BadSetting
+from indexer.flow.ranges import Ranges
+from indexer.known import Chain
+from indexer.model import Address, ChainId, Factory, LogFilter
+from indexer.settings import Settings
+from indexer.store import Db, consent, facts
+from indexer.store.clock import database_time
+from indexer.wire.budget import Budget, Lane, budgeted, connect
+from indexer.wire.endpoints import Endpoints
+from indexer.wire.node import HttpNode
+from indexer.wire.redact import holds_key, public_names
+from indexer.wire.transport import HttpTransport
+from indexer.wire.waker import Waker
+
+T = TypeVar("T")
+
+BURST_S = 2.0
+"""How many seconds' worth of requests may be sent at once."""
+SILENT_BLOCKS = 10
+SHORTEST_SILENCE_S = 30.0
+
+SETTINGS = decided.SETTINGS
+clock = database_time
+_made: dict[tuple[object, ...], Any] = {}
+
+
+def forget() -> None:
+    """Make everything anew in this process; what the parent had opened is left to the parent."""
+    engine = _made.get(("db",))
+    if engine is not None:
+        engine.dispose(close=False)
+    kept: dict[tuple[object, ...], Any] = {key: made for key, made in _made.items() if key[0] in ("settings", "chains")}
+    _made.clear()
+    _made.update(kept)
+
+
+def _once(make: Callable[[], T], *key: object) -> T:
+    if key not in _made:
+        _made[key] = make()
+    made: T = _made[key]
+    return made
+
+
+def settings() -> Settings:
+    """What the operator decided. Raises BadSetting."""
+    return _once(_checked_settings, "settings")
+
+
+def _checked_settings() -> Settings:
+    found = decided.read()
+    if found.task_s >= found.lease_s:
+        raise BadSetting(f"task_s = {found.task_s:g} has to be less than lease_s = {found.lease_s:g}")
+    return found
+
+
+def all_chains() -> tuple[Chain, ...]:
+    """Every known chain; a row of gazetteer.toml replaces the one of the same id."""
+    return _once(_all_chains, "chains")
+
+
+def _all_chains() -> tuple[Chain, ...]:
+    found = settings()
+    own = known.parse_chains(found.chain_rows, str(found.file))
+    ids = {chain.id for chain in own}
+    chains = (*(chain for chain in known.chains() if chain.id not in ids), *own)
+    names = [chain.name for chain in chains]
+    for name in (*found.rpc, *(found.chains or ())):
+        if name not in names:
+            place = found.where.get(f"rpc_{name}", found.where["chains"])
+            raise BadSetting(f"{place}: there is no chain {name!r}; use one of {', '.join(names)}, or add a [[chain]]")
+    if len(set(names)) < len(names):
+        raise BadSetting(f"{found.file}: a [[chain]] has the name of another chain; give it its own")
+    return chains
+
+
+def chains() -> tuple[Chain, ...]:
+    """The chains that are followed."""
+    wanted = settings().chains
+    return tuple(chain for chain in all_chains() if wanted is None or chain.name in wanted)
+
+
+def chain_names() -> list[str]:
+    """The names of the chains that are followed."""
+    return [chain.name for chain in chains()]
+
+
+def chain(name: str) -> Chain:
+    """One followed chain. Raises BadSetting for any other."""
+    for found in chains():
+        if found.name == name:
+            return found
+    raise BadSetting(f"there is no chain {name!r} here; use one of {', '.join(chain_names())}")
+
+
+def factories() -> tuple[Factory, ...]:
+    """Every known factory; a row of gazetteer.toml replaces the one of the same chain and address."""
+    found = settings()
+    own = known.parse_factories(found.factory_rows, str(found.file), all_chains())
+    rows: dict[tuple[ChainId, Address], Factory] = {(each.chain_id, each.address): each for each in known.factories()}
+    rows.update({(each.chain_id, each.address): each for each in own})
+    return tuple(rows.values())
+
+
+def load_facts() -> None:
+    """Make the database say what is known: chains, factories, quote tokens."""
+    with store.begin(db()) as tx:
+        facts.load(tx, chains(), factories())
+
+
+def database_url() -> str:
+    """Where Postgres is. Raises BadSetting where nobody said."""
+    return _required(settings().database_url, "database_url")
+
+
+def broker_url() -> str:
+    """Where Redis or Valkey is, in redis-py's way of writing. Raises BadSetting where nobody said."""
+    return _required(settings().broker_url, "broker_url")
+
+
+def _required(value: str | None, name: str) -> str:
+    if value is None:
+        variable = decided.PREFIX + name.upper()
+        raise BadSetting(f"{variable} is not set; set it, or run `gazetteer up`, which brings its own")
+    return value
+
+
+def db() -> Db:
+    """The engine of this process. Nothing is opened before its first use."""
+    return _once(lambda: store.connect(database_url(), name="gazetteer", pool_size=3), "db")
+
+
+def urls(name: str) -> tuple[str, ...]:
+    """The endpoints of a chain: what the operator named, else the public ones that are known."""
+    return settings().rpc.get(name) or chain(name).endpoints
+
+
+def is_keyed(url: str) -> bool:
+    """Whether requests to this URL may cost somebody money: it holds a key, and is no public endpoint that is known."""
+    return holds_key(url) and all(url not in chain.endpoints for chain in known.chains())
+
+
+def endpoints(name: str, lane: Lane) -> Endpoints:
+    """The endpoints of a chain as this process sees them, each within its budget; for history those consented to."""
+    return _once(lambda: _endpoints(chain(name), lane), "endpoints", name, lane)
+
+
+def _endpoints(of: Chain, lane: Lane) -> Endpoints:
+    http = [url for url in urls(of.name) if url.startswith("http")]
+    named = list(zip(http, public_names(http), strict=True))
+    if lane == "history":
+        named = [(url, public) for url, public in named if may_read_history(of, url)]
+    nodes = [HttpNode(public, budgeted(HttpTransport(url), _budget(of, public), lane)) for url, public in named]
+    return Endpoints(nodes, of.id, of.genesis_hash)
+
+
+def may_read_history(of: Chain, url: str) -> bool:
+    """Whether this endpoint may be spent on history: a keyed one only by consent."""
+    if settings().history == "none":
+        return False
+    if settings().history == "all" or not is_keyed(url):
+        return True
+    with store.begin(db()) as tx:
+        return consent.read(tx, of.id).keyed
+
+
+def _budget(of: Chain, public: str) -> Budget:
+    decided_here = settings()
+    redis = None if decided_here.broker_url is None else _once(lambda: connect(broker_url()), "redis")
+    return Budget(
+        f"{of.name}:{public}",
+        per_s=decided_here.requests_per_s,
+        burst=decided_here.requests_per_s * BURST_S,
+        redis=redis,
+        share=1 / decided_here.processes,
+    )
+
+
+def ranges(name: str, endpoint: str) -> Ranges:
+    """What this process has learned about one endpoint's ranges."""
+    return _once(Ranges, "ranges", name, endpoint)
+
+
+def floor(name: str) -> int | None:
+    """The lowest block that history reads; None: all."""
+    with store.begin(db()) as tx:
+        return consent.read(tx, chain(name).id).floor
+
+
+def chains_with_holes() -> list[str]:
+    """The followed chains that miss blocks, where history is read at all."""
+    if settings().history == "none":
+        return []
+    with store.begin(db()) as tx:
+        found = consent.chains_with_holes(tx)
+    return [name for name in found if name in chain_names()]
+
+
+def waker(name: str) -> Waker:
+    """Wake-ups for a chain's follower: its WebSocket endpoints, or only a timeout where it has none."""
+    of = chain(name)
+    with store.begin(db()) as tx:
+        emitters = facts.watched(tx, of.id)
+    wanted = LogFilter(
+        addresses=sorted({emitter.factory.address for emitter in emitters}),
+        topics=sorted({emitter.topic0 for emitter in emitters}),
+    )
+    sockets = [url for url in urls(name) if url.startswith("ws")]
+    return Waker(sockets, wanted, silence_s=max(SILENT_BLOCKS * of.block_time_s, SHORTEST_SILENCE_S))
