@@ -14,11 +14,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from psycopg.errors import DeadlockDetected, LockNotAvailable
+from psycopg.errors import DeadlockDetected, DependentObjectsStillExist, LockNotAvailable
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 import indexer
-from indexer.errors import DatabaseUnavailable, SchemaBehind
+from indexer.errors import DatabaseUnavailable, Refused, SchemaBehind
 from indexer.store import Db, Tx, begin, connect, public
 from indexer.store.schema import SCHEMA, metadata
 
@@ -60,7 +61,7 @@ def upgrade(url: str) -> None:
 
     Any number of processes may call this at once: one works, the others wait and find nothing to do. Raises
     DatabaseUnavailable when Postgres is away or a table stayed locked, SchemaBehind when a newer version of this
-    program has migrated the database already.
+    program has migrated the database already, Refused when somebody else's views stand on the public ones.
     """
     db = connect(url, name="gazetteer migrate", statement_s=STEP_S, pool_size=1)
     try:
@@ -70,6 +71,10 @@ def upgrade(url: str) -> None:
             except DatabaseUnavailable as error:
                 if tries_left == 0 or not _stood_in_a_queue(error):
                     raise
+            except DBAPIError as error:
+                if not isinstance(error.orig, DependentObjectsStillExist):
+                    raise
+                raise Refused(_stands_on(error.orig)) from error
             _LOG.warning("migration: a table is in use, trying again")
             time.sleep(PAUSE_S)
     finally:
@@ -116,6 +121,8 @@ def _upgrade(db: Db) -> None:
         if found is not None and found not in _known():
             raise SchemaBehind(_newer(found))
         if found != latest():
+            if found is not None:
+                public.clear(tx)
             config = Config(attributes={"connection": tx})
             config.set_main_option("script_location", str(_PLACE).replace("%", "%%"))
             command.upgrade(config, "head")
@@ -137,6 +144,13 @@ def _newer(found: str) -> str:
     return (
         f"the database was migrated by a newer version of gazetteer (to {found}, this one knows {latest()}): "
         "install that version"
+    )
+
+
+def _stands_on(error: DependentObjectsStillExist) -> str:
+    return (
+        "the public views have to be created anew, but objects of others stand on them "
+        f"({error.diag.message_detail}): drop those, run `{COMMAND}`, and create them again"
     )
 
 

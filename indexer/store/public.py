@@ -7,28 +7,41 @@ from sqlalchemy import text
 
 from indexer.store import Tx
 
+READER = "analyst"
 _KEY = "api.digest"
 
-_KNOWN = text("select value from gazetteer.meta where key = :key")
+# Views are new, and the reader, where there is one, may read them.
+_CURRENT = text("""
+    select exists (select from gazetteer.meta where key = :key and value = :digest)
+       and not exists (
+           select from pg_roles where rolname = :reader and not has_schema_privilege(oid, 'api', 'usage'))
+""")
 _REMEMBER = text("""
     insert into gazetteer.meta (key, value) values (:key, :value)
     on conflict (key) do update set value = excluded.value
 """)
+_FORGET = text("delete from gazetteer.meta where key = :key")
 
 
 def apply(tx: Tx) -> bool:
     """(Re)create schema `api` and its reader; False where the database has exactly these views already."""
-    scripts = [(name, script) for name, script in _scripts()]
-    digest = blake2b("\0".join(script for _, script in scripts).encode(), digest_size=16).hexdigest()
-    if tx.execute(_KNOWN, {"key": _KEY}).scalar_one_or_none() == digest:
+    scripts = _scripts()
+    digest = blake2b("\0".join(scripts).encode(), digest_size=16).hexdigest()
+    if tx.execute(_CURRENT, {"key": _KEY, "digest": digest, "reader": READER}).scalar_one():
         return False
-    for _, script in scripts:
+    for script in scripts:
         tx.exec_driver_sql(script)
     tx.execute(_REMEMBER, {"key": _KEY, "value": digest})
     return True
 
 
-def _scripts() -> list[tuple[str, str]]:
+def clear(tx: Tx) -> None:
+    """Empty schema `api`, so that no view stands on a table that a step wants to change."""
+    tx.exec_driver_sql(_scripts()[0])
+    tx.execute(_FORGET, {"key": _KEY})
+
+
+def _scripts() -> list[str]:
     """The view files in the order of their names."""
     found = [each for each in files("indexer.store").joinpath("views").iterdir() if each.name.endswith(".sql")]
-    return sorted((each.name, each.read_text(encoding="utf-8")) for each in found)
+    return [each.read_text(encoding="utf-8") for each in sorted(found, key=lambda each: each.name)]

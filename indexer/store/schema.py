@@ -45,7 +45,10 @@ def _hex(name: str) -> TextClause:
     return text(f"('0x' || encode({name}, 'hex'))")
 
 
-# A pool inside a singleton has an id, but no address. In the lines that Postgres prints, so that `drift` knows it again.
+# The 64 bits as the views show them.
+_UNSIGNED_HASH = text("mod(hash::numeric + 18446744073709551616, 18446744073709551616)")
+
+# A pool inside a singleton has an id, but no address. In Postgres's own lines, so that `drift` knows it again.
 _POOL_ADDRESS = text("(\ncase\nwhen octet_length(pool_key) = 20 then '0x' || encode(pool_key, 'hex')\nelse null\nend)")
 
 
@@ -217,7 +220,7 @@ pools = Table(
     Index(None, "chain_id", "block_number", "log_index"),
     Index(None, "created_at"),
     Index(None, "chain_id", "created_at"),
-    Index(None, "first_seen"),
+    Index("ix_pools_first_seen", "first_seen", postgresql_where=text("source = 'head'")),
     Index(
         "ix_pools_estimated",
         "chain_id",
@@ -242,6 +245,7 @@ instruments = Table(
     _moment("first_seen"),
     UniqueConstraint("hash"),
     UniqueConstraint("chain_id", "pool_key"),
+    Index("ix_instruments_unsigned", _UNSIGNED_HASH, postgresql_using="hash"),
     ForeignKeyConstraint(["chain_id", "pool_key"], ["gazetteer.pools.chain_id", "gazetteer.pools.pool_key"]),
 )
 
@@ -283,7 +287,7 @@ tokens = Table(
     ),
     CheckConstraint("decimals between 0 and 255", name="decimals"),
     CheckConstraint("length(symbol) <= 64 and length(name) <= 256", name="text_length"),
-    Index("ix_tokens_hex", _hex("address"), postgresql_using="hash"),
+    Index("ix_tokens_hex", _hex("address"), "chain_id", unique=True),
     Index(None, "symbol"),
     Index("ix_tokens_symbol_lower", text("lower(symbol)")),
 )
@@ -346,7 +350,6 @@ events = Table(
     Column("subject", LargeBinary),  # a pool's key, a token's address
     Column("block_number", BigInteger),
     Column("source", Text),  # head | history | resolve
-    Column("detail", JSONB),
     _moment("at"),
     PrimaryKeyConstraint("tx", "id"),
     Index("ix_events_subject", _hex("subject"), postgresql_using="hash"),

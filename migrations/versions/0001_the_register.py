@@ -41,7 +41,6 @@ TABLES = """
         subject BYTEA,
         block_number BIGINT,
         source TEXT,
-        detail JSONB,
         at TIMESTAMP WITH TIME ZONE NOT NULL,
         CONSTRAINT pk_events PRIMARY KEY (tx, id)
     );
@@ -127,7 +126,7 @@ TABLES = """
         CONSTRAINT ck_tokens_decimals CHECK (decimals between 0 and 255),
         CONSTRAINT ck_tokens_text_length CHECK (length(symbol) <= 64 and length(name) <= 256)
     );
-    CREATE INDEX ix_tokens_hex ON gazetteer.tokens USING hash (('0x' || encode(address, 'hex')));
+    CREATE UNIQUE INDEX ix_tokens_hex ON gazetteer.tokens (('0x' || encode(address, 'hex')), chain_id);
     CREATE INDEX ix_tokens_symbol ON gazetteer.tokens (symbol);
     CREATE INDEX ix_tokens_symbol_lower ON gazetteer.tokens (lower(symbol));
 
@@ -267,7 +266,7 @@ TABLES = """
     CREATE INDEX ix_pools_chain_id_created_at ON gazetteer.pools (chain_id, created_at);
     CREATE INDEX ix_pools_created_at ON gazetteer.pools (created_at);
     CREATE INDEX ix_pools_estimated ON gazetteer.pools (chain_id, block_number) WHERE created_at_kind = 'estimated';
-    CREATE INDEX ix_pools_first_seen ON gazetteer.pools (first_seen);
+    CREATE INDEX ix_pools_first_seen ON gazetteer.pools (first_seen) WHERE source = 'head';
     CREATE INDEX ix_pools_id ON gazetteer.pools USING hash (('0x' || encode(pool_key, 'hex')));
     CREATE INDEX ix_pools_orphaned_at ON gazetteer.pools (orphaned_at) WHERE orphaned_at is not null;
     CREATE INDEX ix_pools_token1 ON gazetteer.pools (('0x' || encode(token1, 'hex')));
@@ -289,6 +288,7 @@ TABLES = """
         CONSTRAINT uq_instruments_chain_id_pool_key UNIQUE (chain_id, pool_key),
         CONSTRAINT fk_instruments_chain_id_pool_key_pools FOREIGN KEY(chain_id, pool_key) REFERENCES gazetteer.pools (chain_id, pool_key)
     );
+    CREATE INDEX ix_instruments_unsigned ON gazetteer.instruments USING hash (mod(hash::numeric + 18446744073709551616, 18446744073709551616));
 """
 
 

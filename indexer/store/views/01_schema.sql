@@ -1,6 +1,20 @@
--- The public surface begins anew. Only the owner's objects lie in this schema; they are re-created whenever they change.
--- A reader who is in the middle of a query holds this up for a moment (lock_timeout), never the other way round.
+-- The public surface begins anew. Views that other people built on it are theirs: without CASCADE Postgres names
+-- them and nothing is changed.
 
-drop schema if exists api cascade;
+do $$
+declare
+    views text;
+begin
+    create schema if not exists api;
+    select string_agg('api.' || quote_ident(viewname), ', ') into views from pg_views where schemaname = 'api';
+    if views is not null then
+        execute 'drop view ' || views;
+    end if;
+    drop function if exists api.addr(text), api.keccak256(bytea);
+    drop schema api;
+end
+$$;
+
 create schema api;
-comment on schema api is 'The public surface of the register: views that are additive within a major version.';
+comment on schema api is
+    'The public surface of the register. Columns are only ever added within one api_version (see api.meta).';
