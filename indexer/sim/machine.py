@@ -169,9 +169,7 @@ def _limited_calls(args: bytes) -> list[tuple[Address, bytes, int]]:
 
 
 def _unlimited_calls(args: bytes) -> list[tuple[Address, bytes]]:
-    return [
-        (Address(args[item + 12 : item + WORD]), _tail(args, item, 1)) for item in _items(args, _uint(args, WORD))
-    ]
+    return [(Address(args[item + 12 : item + WORD]), _tail(args, item, 1)) for item in _items(args, _uint(args, WORD))]
 
 
 def _items(args: bytes, array: int) -> list[int]:

@@ -102,7 +102,14 @@ def _names(stream: Random) -> tuple[str, str]:
 def _good(address: Address, stream: Random, **other: Facet) -> TokenSpec:
     symbol, name = _names(stream)
     facets = {"symbol": said(symbol), "name": said(name), "decimals": counted(stream.choice((18, 18, 18, 9, 8, 6, 0)))}
-    return TokenSpec(address=address, kind="good", **(facets | other))
+    facets |= other
+    return TokenSpec(
+        address=address,
+        kind="good",
+        symbol=facets["symbol"],
+        name=facets["name"],
+        decimals=facets["decimals"],
+    )
 
 
 def _odd(kind: str, address: Address, stream: Random, **other: Facet) -> TokenSpec:

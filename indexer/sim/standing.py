@@ -1,0 +1,56 @@
+"""Who exists on a branch: pools that are taken, how many a factory has made, tokens and where they were deployed."""
+
+from collections.abc import Sequence
+
+from indexer.model import Address
+from indexer.sim.blocks import Block, Creation
+from indexer.sim.tokens import TokenSpec
+
+Place = tuple[Address, Address, Address]
+
+
+class Standing:
+    """Kept along with the branch: every block is added when it is mined, and taken back when a fork drops it."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Address, int] = {}
+        self._taken: set[Place] = set()
+        self._births: dict[Address, tuple[TokenSpec, list[Block]]] = {}
+
+    def admitted(self, wanted: Sequence[Creation]) -> tuple[tuple[Creation, int], ...]:
+        """What can be included next, each with its factory's count after it: one pool a factory and pair."""
+        included: list[tuple[Creation, int]] = []
+        counts: dict[Address, int] = {}
+        places: set[Place] = set()
+        for creation in wanted:
+            place, factory = creation.place, creation.factory.address
+            if place in self._taken or place in places:
+                continue
+            places.add(place)
+            count = counts.get(factory, self._counts.get(factory, 0)) + 1
+            if creation.makes_pool:
+                counts[factory] = count
+            included.append((creation, count))
+        return tuple(included)
+
+    def add(self, block: Block) -> None:
+        """The branch now holds this block. A token is deployed by every creation that mentions it first."""
+        for creation, count in block.creations:
+            self._taken.add(creation.place)
+            if creation.makes_pool:
+                self._counts[creation.factory.address] = count
+            for spec in creation.tokens:
+                _, births = self._births.setdefault(spec.address, (spec, []))
+                if all(birth.hash != block.hash for birth in births):
+                    births.append(block)
+
+    def take_back(self, block: Block) -> None:
+        """The branch no longer holds it. Its tokens are remembered: another branch may still be asked about."""
+        for creation, _ in block.creations:
+            self._taken.discard(creation.place)
+            if creation.makes_pool:
+                self._counts[creation.factory.address] -= 1
+
+    def token(self, address: Address) -> tuple[TokenSpec, Sequence[Block]] | None:
+        """A token, and every block of whichever branch in which it is or was deployed."""
+        return self._births.get(address)
