@@ -12,6 +12,7 @@ from indexer.model import Address, Hash32, hash32
 T = TypeVar("T")
 
 MOST_INTEGER = 2**63 - 1
+MOST_SECONDS = 86_400
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 _HASH_TEXT = re.compile(r"0x[0-9a-fA-F]{64}")
 
@@ -59,10 +60,11 @@ class Row:
         return value
 
     def seconds(self, key: str) -> float:
-        """A duration above 0, in seconds."""
+        """A duration above 0 and of at most a day, in seconds."""
         value = self._required(key, None, "seconds, as in 0.25")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            self.wrong(key, f"= {value!r} is no duration", "write seconds above 0, unquoted, as in 0.25")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_SECONDS:
+            remedy = f"write seconds above 0, at most {MOST_SECONDS}, unquoted, as in 0.25"
+            self.wrong(key, f"= {value!r} is no duration", remedy)
         return float(value)
 
     def flag(self, key: str, default: bool) -> bool:
