@@ -30,15 +30,19 @@ def apply(tx: Tx) -> bool:
     if tx.execute(_CURRENT, {"key": _KEY, "digest": digest, "reader": READER}).scalar_one():
         return False
     for script in scripts:
-        tx.exec_driver_sql(script)
+        _run(tx, script)
     tx.execute(_REMEMBER, {"key": _KEY, "value": digest})
     return True
 
 
 def clear(tx: Tx) -> None:
     """Empty schema `api`, so that no view stands on a table that a step wants to change."""
-    tx.exec_driver_sql(_scripts()[0])
+    _run(tx, _scripts()[0])
     tx.execute(_FORGET, {"key": _KEY})
+
+
+def _run(tx: Tx, script: str) -> None:
+    tx.exec_driver_sql(script.replace("%", "%%"))  # the driver takes a single one for a parameter
 
 
 def _scripts() -> list[str]:

@@ -288,7 +288,8 @@ tokens = Table(
     CheckConstraint("decimals between 0 and 255", name="decimals"),
     CheckConstraint("length(symbol) <= 64 and length(name) <= 256", name="text_length"),
     Index("ix_tokens_hex", _hex("address"), "chain_id", unique=True),
-    Index(None, "symbol"),
+    # a famous symbol has hundreds of bearers: pairs by symbol are found without visiting them
+    Index("ix_tokens_symbol", "symbol", "chain_id", "address", postgresql_include=["decimals"]),
     Index("ix_tokens_symbol_lower", text("lower(symbol)")),
 )
 

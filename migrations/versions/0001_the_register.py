@@ -127,7 +127,7 @@ TABLES = """
         CONSTRAINT ck_tokens_text_length CHECK (length(symbol) <= 64 and length(name) <= 256)
     );
     CREATE UNIQUE INDEX ix_tokens_hex ON gazetteer.tokens (('0x' || encode(address, 'hex')), chain_id);
-    CREATE INDEX ix_tokens_symbol ON gazetteer.tokens (symbol);
+    CREATE INDEX ix_tokens_symbol ON gazetteer.tokens (symbol, chain_id, address) INCLUDE (decimals);
     CREATE INDEX ix_tokens_symbol_lower ON gazetteer.tokens (lower(symbol));
 
     CREATE TABLE gazetteer.work (
