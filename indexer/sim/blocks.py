@@ -6,9 +6,10 @@ from typing import Literal
 
 from indexer.evm.abi import keccak
 from indexer.model import Address, Factory, Hash32, Log
-from indexer.sim.announce import Announced, Facts, Wanted, announce
+from indexer.sim.announce import Announced, Facts, Wanted
 from indexer.sim.contracts import WORD
 from indexer.sim.events import event
+from indexer.sim.families import announce
 from indexer.sim.tokens import TokenSpec
 
 Flaw = Literal["dirty", "wrong_address", "cut_short", "impostor"]
@@ -52,6 +53,10 @@ class Creation:
     def makes_pool(self) -> bool:
         """Whether its log is one that a register can believe."""
         return self.flaw in (None, "impostor")
+
+    def wanted(self, count: int) -> Wanted:
+        """The pool, as the one that brings its factory's count to this."""
+        return Wanted(factory=self.factory, sides=self.sides, roll=self.roll, count=count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,28 +112,29 @@ def _log(block: Block, tx_hash: Hash32, index: int, emitter: Address, topics: tu
 
 
 def _told(creation: Creation, count: int) -> Iterator[tuple[Address, Announced, Kind]]:
-    wanted = Wanted(factory=creation.factory, sides=creation.sides, roll=creation.roll, count=count)
-    good = announce(wanted)
+    good = announce(creation.wanted(count))
     if creation.makes_pool:
         yield creation.factory.address, good, "pool"
-    if creation.flaw == "impostor" and creation.impostor is not None:
-        yield creation.impostor.address, good, "rejected"
+    impostor = creation.impostor
+    if impostor is not None and good.topics[0] in impostor.topics:
+        yield impostor.address, good, "rejected"
     elif creation.flaw is not None and not creation.makes_pool:
         yield creation.factory.address, _spoilt(good, creation.flaw, creation.roll), "rejected"
 
 
 def _spoilt(good: Announced, flaw: Flaw, roll: int) -> Announced:
-    if flaw == "dirty":
-        soiled = Hash32(DIRT + good.topics[2][1:])
-        return replace(good, topics=(*good.topics[:2], soiled, *good.topics[3:]))
-    if flaw == "cut_short":
+    """The log with its flaw, or dirty where the flaw could not be told or does not exist."""
+    if flaw == "cut_short" and good.data:
         return replace(good, data=good.data[:-WORD])
-    other = keccak(good.facts.key + roll.to_bytes(8, "big"))[-len(good.facts.key) :]
-    return replace(
-        good,
-        topics=tuple(Hash32(topic.replace(good.facts.key, other)) for topic in good.topics),
-        data=good.data.replace(good.facts.key, other),
-    )
+    if flaw == "wrong_address" and good.facts.proof != "log":
+        other = keccak(good.facts.key + roll.to_bytes(8, "big"))[-len(good.facts.key) :]
+        return replace(
+            good,
+            topics=tuple(Hash32(topic.replace(good.facts.key, other)) for topic in good.topics),
+            data=good.data.replace(good.facts.key, other),
+        )
+    soiled = Hash32(DIRT + good.topics[2][1:])
+    return replace(good, topics=(*good.topics[:2], soiled, *good.topics[3:]))
 
 
 def _noise(block: Block, factories: Sequence[Factory]) -> Iterator[tuple[Address, tuple[Hash32, ...], bytes]]:

@@ -1,8 +1,10 @@
 """What a simulated contract does when it is called: answer, revert, burn its gas, or return far too much."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 WORD = 32
+TICK_SPACING = bytes.fromhex("d0c93a7c")  # tickSpacing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +14,33 @@ class Reply:
     data: bytes = b""
     reverts: bool = False
     burns: bool = False
+
+
+class Contract(Protocol):
+    """Whoever lives at an address, or is said to."""
+
+    @property
+    def has_code(self) -> bool:
+        """False: nobody lives there."""
+        ...
+
+    def reply(self, data: bytes) -> Reply:
+        """What it does with this call data."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPool:
+    """A pool that says its tick spacing, or, where that is None, has no such function."""
+
+    tick_spacing: int | None
+    has_code: bool = True
+
+    def reply(self, data: bytes) -> Reply:
+        """What it does with this call data."""
+        if data[:4] == TICK_SPACING and self.tick_spacing is not None:
+            return Reply(data=word(self.tick_spacing))
+        return REVERT
 
 
 EMPTY = Reply()

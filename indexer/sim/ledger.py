@@ -12,9 +12,10 @@ from random import Random
 from indexer.evm.abi import keccak
 from indexer.known import Chain, Quote
 from indexer.model import NATIVE, Address, Factory, Hash32
-from indexer.sim.announce import can_announce
 from indexer.sim.blocks import Block, Creation, Entry, entries
 from indexer.sim.chance import chance, poisson
+from indexer.sim.contracts import Contract
+from indexer.sim.families import can_announce
 from indexer.sim.pending import Pending
 from indexer.sim.prefix import Prefix
 from indexer.sim.standing import Standing
@@ -82,9 +83,9 @@ class View:
             if block is not None:
                 yield from self.ledger.entries(block)
 
-    def token(self, address: Address, at: Block) -> TokenSpec | None:
-        """The token that was deployed at this address up to block `at` of this branch; None if there was none."""
-        return self.ledger.token(address, self, at)
+    def contract(self, address: Address, at: Block) -> Contract | None:
+        """The contract that was deployed at this address up to block `at` of this branch; None if there was none."""
+        return self.ledger.contract(address, self, at)
 
 
 class Ledger:
@@ -172,15 +173,15 @@ class Ledger:
         """Every block that was mined and is not on the branch of now."""
         return (block for block in self._mined.values() if not self.is_canonical(block))
 
-    def token(self, address: Address, view: View, at: Block) -> TokenSpec | None:
-        """The token that was deployed at this address up to block `at` of `view`; None if there was none."""
+    def contract(self, address: Address, view: View, at: Block) -> Contract | None:
+        """The token or asked pool at this address as of block `at` of `view`; None if nobody lived there yet."""
         if address in self.quotes:
             return self.quotes[address]
-        found = self._standing.token(address)
+        found = self._standing.contract(address)
         if found is None:
             return None
-        spec, births = found
-        return spec if any(birth.number <= at.number and view.has(birth) for birth in births) else None
+        contract, births = found
+        return contract if any(birth.number <= at.number and view.has(birth) for birth in births) else None
 
     def advance(self) -> None:
         """One tick: mostly a block, sometimes nothing, sometimes a fork. No-op after `stop`."""

@@ -67,8 +67,6 @@ class Pending:
 
     def _flaw(self, factory: Factory, stream: Random) -> tuple[Flaw, Factory | None]:
         flaw = stream.choice(FLAWS)
-        if flaw == "wrong_address" and factory.init_code_hash is None and factory.protocol not in NATIVE_SOMETIMES:
-            return "dirty", None  # nobody could tell
         if flaw != "impostor":
             return flaw, None
         others = [

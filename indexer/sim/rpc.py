@@ -174,9 +174,9 @@ class Rpc:
         chain = self.ledger.chain
 
         def lookup(to: Address, data: bytes) -> Reply | None:
-            token = view.token(to, at)
-            if token is not None and token.has_code:
-                return token.reply(data)
+            contract = view.contract(to, at)
+            if contract is not None and contract.has_code:
+                return contract.reply(data)
             return REVERT if self._code_at(to, view, at) else None
 
         return Machine(lookup=lookup, uniswap_multicall=chain.uniswap_multicall, multicall3=chain.multicall3)
@@ -187,8 +187,8 @@ class Rpc:
             return CODE
         if any(factory.address == address for factory in self.ledger.factories):
             return CODE
-        token = view.token(address, at)
-        return CODE if token is not None and token.has_code else b""
+        contract = view.contract(address, at)
+        return CODE if contract is not None and contract.has_code else b""
 
     def _at(self, params: Sequence[object], view: View) -> Block:
         """The block that a call is about: a number, a tag, or (EIP-1898) an object. Raises RpcError."""

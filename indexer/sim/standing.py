@@ -1,10 +1,11 @@
-"""Who exists on a branch: pools that are taken, how many a factory has made, tokens and where they were deployed."""
+"""Who exists on a branch: pools that are taken, how many a factory has made, contracts and where they were deployed."""
 
 from collections.abc import Sequence
 
 from indexer.model import Address
 from indexer.sim.blocks import Block, Creation
-from indexer.sim.tokens import TokenSpec
+from indexer.sim.contracts import AskedPool, Contract
+from indexer.sim.families import ASKING, announce
 
 Place = tuple[Address, Address, Address]
 
@@ -15,7 +16,7 @@ class Standing:
     def __init__(self) -> None:
         self._counts: dict[Address, int] = {}
         self._taken: set[Place] = set()
-        self._births: dict[Address, tuple[TokenSpec, list[Block]]] = {}
+        self._births: dict[Address, tuple[Contract, list[Block]]] = {}
 
     def admitted(self, wanted: Sequence[Creation]) -> tuple[tuple[Creation, int], ...]:
         """What can be included next, each with its factory's count after it: one pool a factory and pair."""
@@ -40,9 +41,15 @@ class Standing:
             if creation.makes_pool:
                 self._counts[creation.factory.address] = count
             for spec in creation.tokens:
-                _, births = self._births.setdefault(spec.address, (spec, []))
-                if all(birth.hash != block.hash for birth in births):
-                    births.append(block)
+                self._deploy(spec.address, spec, block)
+            if creation.factory.protocol in ASKING and creation.makes_pool:
+                facts = announce(creation.wanted(count)).facts
+                self._deploy(Address(facts.key), AskedPool(tick_spacing=facts.answered_tick_spacing), block)
+
+    def _deploy(self, address: Address, contract: Contract, block: Block) -> None:
+        _, births = self._births.setdefault(address, (contract, []))
+        if all(birth.hash != block.hash for birth in births):
+            births.append(block)
 
     def take_back(self, block: Block) -> None:
         """The branch no longer holds it. Its tokens are remembered: another branch may still be asked about."""
@@ -51,6 +58,6 @@ class Standing:
             if creation.makes_pool:
                 self._counts[creation.factory.address] -= 1
 
-    def token(self, address: Address) -> tuple[TokenSpec, Sequence[Block]] | None:
-        """A token, and every block of whichever branch in which it is or was deployed."""
+    def contract(self, address: Address) -> tuple[Contract, Sequence[Block]] | None:
+        """A contract, and every block of whichever branch in which it is or was deployed."""
         return self._births.get(address)
