@@ -51,6 +51,12 @@ def test_an_answer_that_is_no_tick_spacing_is_unknown(dex, answer):
     assert told == (value if good else None)
 
 
+@asking
+@pytest.mark.parametrize("data", [b"", bytes(31), bytes(33), bytes(64), b"\x01" + bytes(31)])
+def test_an_answer_of_another_size_or_with_a_dirty_word_is_unknown(dex, data):
+    assert answers(dex, Returned(data)) == PoolAnswers()
+
+
 def test_a_thousand_pools_share_one_round_trip():
     rounds = []
 
