@@ -100,13 +100,13 @@ class Endpoint:
         return view
 
     def _batch(self, asked: list[object], view: View, struck: Struck, stream: Random) -> object:
-        most = self.rpc.manners.most_requests
-        if (fault := struck.get("batch_refused")) is not None:
-            most = min(most, int(fault.amount))
         if not asked:
             return _error(None, RpcError(INVALID_REQUEST, "empty batch"))
-        if len(asked) > most:
-            return _error(None, RpcError(INVALID_REQUEST, "batch too large"))
+        if len(asked) > self.rpc.manners.most_requests:  # one reply in the name of the first request, as geth does
+            first = asked[0].get("id") if isinstance(asked[0], dict) else None
+            return [_error(first, RpcError(INVALID_REQUEST, "batch too large"))]
+        if (fault := struck.get("batch_refused")) is not None and len(asked) > fault.amount:
+            return _error(None, RpcError(INVALID_REQUEST, f"batch limit of {int(fault.amount)} exceeded"))
         if "one_error" in struck:
             return _error(None, RpcError(SERVER_ERROR, "internal error"))
         replies: list[Json] = []

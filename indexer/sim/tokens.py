@@ -1,7 +1,7 @@
 """The token zoo: how tokens describe themselves, and what a register should believe about each.
 
 The belief stands beside the behaviour and is not computed from the code that is to be tested. It is what remains
-after a token was asked alone with at most 8 million gas: a string of two megabytes costs more, so it reverts.
+after a token was asked with at most 50 million gas: a string of six megabytes costs more, so it fails.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ NAME = bytes.fromhex("06fdde03")
 DECIMALS = bytes.fromhex("313ce567")
 
 ODD_SHARE = 0.1
-BOMB_BYTES = 2_000_000
+BOMB_BYTES = 6_000_000
 RAW_BYTES = 4096
 
 _HEADS = ("Moon", "Iron", "Quiet", "Blue", "Turbo", "Velvet", "Lucky", "North", "Pixel", "Cosmic", "Amber", "Rapid")
