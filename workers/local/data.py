@@ -196,7 +196,7 @@ def _await_server(register: Register, pid: int) -> None:
     deadline = time.monotonic() + TURN_S
     while time.monotonic() < deadline and alive(pid):
         run = register.run()
-        if run is not None and run.pid == pid and server.is_up:
+        if run is not None and run.pid == pid and (server.is_up or not run.embedded):
             return
         time.sleep(LOOK_S)
 

@@ -230,6 +230,8 @@ def _free_port(memory: Path) -> int:
         wanted = 0
     for port in (wanted, 0):
         with socket.socket() as probe:
+            # connections of a server that crashed linger; they do not keep its successor from the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:

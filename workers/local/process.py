@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,29 @@ def end(process: "subprocess.Popen[bytes]", by: signal.Signals, patience_s: floa
     return process.wait(patience_s)
 
 
+def ended(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether it has ended; then whatever it had started is killed too, before its number can be another's."""
+    if process.returncode is None and os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        return False
+    if process.returncode is None:
+        kill(process)
+        process.wait()
+    return True
+
+
+def ask(process: "subprocess.Popen[bytes]", by: signal.Signals) -> None:
+    """Send a signal, unless it was seen to end already. Unlike `send_signal` it leaves its exit code to `ended`."""
+    if process.returncode is None:
+        os.kill(process.pid, by)
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill it and whatever it had started in its session, unless it is gone already."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def tail_of(log: Path, size: int = 2_000) -> str:
     """The end of a log, for an error message."""
     try:
@@ -94,9 +118,11 @@ def alive(pid: int) -> bool:
 def _dies_with_parent(by: signal.Signals) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
-    prctl = ctypes.CDLL(None).prctl
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
 
     def ask_kernel() -> None:
         prctl(_PR_SET_PDEATHSIG, int(by))
+        if os.getppid() != parent:  # it died before the kernel was asked
+            os._exit(1)
 
     return ask_kernel
