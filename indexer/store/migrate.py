@@ -107,6 +107,9 @@ def drift(url: str) -> list[Any]:
     db = connect(url, name="gazetteer drift", pool_size=1)
     try:
         with begin(db) as tx:
+            # a user named like the schema has it in its search path and would see tables without a schema
+            tx.exec_driver_sql("set local search_path = pg_catalog")
+            tx.dialect.default_schema_name = "pg_catalog"
             found: list[Any] = compare_metadata(MigrationContext.configure(tx, opts=OPTIONS), metadata)
             return found
     finally:

@@ -92,7 +92,8 @@ _POOLS = f"""
     ) t
     cross join lateral (
         select case
-                   when n % 20 = 19 then substring(sha256(('token ' || (n * 104729::bigint + 20) % {TOKENS})::bytea) for 20)
+                   when n % 20 = 19
+                       then substring(sha256(('token ' || (n * 104729::bigint + 20) % {TOKENS})::bytea) for 20)
                    when t.chain_id = 1 and n % 20 < 12 then '\\x{WETH}'::bytea
                    when t.chain_id = 1 and n % 20 < 15 then '\\x{USDC}'::bytea
                    else substring(sha256(('quote ' || t.chain_id || ' '
