@@ -80,7 +80,8 @@ def _options(task_s: float) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": MOST_TASKS_A_CHILD,
         "worker_max_memory_per_child": MOST_MEMORY_A_CHILD_KB,
-        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        # killing a task for its broker's absence would cost its rows a lease; its late ack is dropped instead
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_S,
         "worker_send_task_events": True,
         "worker_hijack_root_logger": False,

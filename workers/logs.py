@@ -9,7 +9,18 @@ import orjson
 from indexer.wire.redact import redacted
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "data", "taskName"}
-_QUIET = ("alembic", "urllib3", "web3", "websockets", "celery.utils.functional", "kombu", "amqp", "asyncio")
+_QUIET = (
+    "alembic",
+    "amqp",
+    "asyncio",
+    "celery.app.trace",  # every task that went well
+    "celery.beat",
+    "celery.worker.strategy",  # every task that came
+    "kombu",
+    "urllib3",
+    "web3",
+    "websockets",
+)
 
 
 class _Line(logging.Formatter):
