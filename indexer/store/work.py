@@ -99,6 +99,7 @@ _DUE = text("""
 _RETRY = text("""
     update gazetteer.work set dead = false, losses = 0, due = :now, reason = 'retried by command'
     where dead and (cast(:kind as text) is null or kind = :kind)
+      and (cast(:scope as text) is null or scope = :scope)
       and (cast(:key as bytea) is null or key = :key)
 """)
 
@@ -174,9 +175,9 @@ def due(tx: Tx, now: datetime) -> list[tuple[str, str, Lane]]:
     return [(row.kind, row.scope, Lane(row.lane)) for row in tx.execute(_DUE, {"now": now})]
 
 
-def retry(tx: Tx, now: datetime, kind: str | None = None, key: bytes | None = None) -> int:
-    """Bring dead work back, all or of one kind or key; returns how many rows."""
-    return tx.execute(_RETRY, {"now": now, "kind": kind, "key": key}).rowcount
+def retry(tx: Tx, now: datetime, kind: str | None = None, key: bytes | None = None, scope: str | None = None) -> int:
+    """Bring dead work back, all or of one kind, key or chain; returns how many rows."""
+    return tx.execute(_RETRY, {"now": now, "kind": kind, "key": key, "scope": scope}).rowcount
 
 
 def _of(claimed: Claimed, keys: Sequence[bytes]) -> dict[str, object]:
