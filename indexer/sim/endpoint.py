@@ -68,7 +68,8 @@ class Endpoint:
 
     def seen(self) -> View:
         """What it takes for the chain now: heads are announced from here."""
-        lagging = next((fault for fault in self.faults if fault.name == "lagging"), None)
+        on = (fault for fault in self.faults if fault.name == "lagging" and fault.is_on(self.ledger.tick))
+        lagging = next(on, None)
         return self.ledger.view(int(lagging.amount) if lagging else 0)
 
     def _answered(self, body: bytes, struck: Struck, stream: Random) -> Exchange:

@@ -98,8 +98,11 @@ class Fault:
 
     def strikes(self, tick: int, stream: Random) -> bool:
         """Whether it strikes this exchange."""
-        struck = stream.random() < self.share
-        return struck and (self.every_ticks == 0 or tick % self.every_ticks < self.for_ticks)
+        return stream.random() < self.share and self.is_on(tick)
+
+    def is_on(self, tick: int) -> bool:
+        """Whether it may strike at this tick."""
+        return self.every_ticks == 0 or tick % self.every_ticks < self.for_ticks
 
 
 Struck = Mapping[str, Fault]

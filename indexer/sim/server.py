@@ -1,0 +1,193 @@
+"""Simulated chains over HTTP and WebSocket on the loopback interface, and three small controls beside them.
+
+`POST /<chain>/<endpoint>` is JSON-RPC, the same path takes WebSockets. `GET /control/status` says where the chains
+stand, `POST /control/stop` ends mining and makes everything final, `GET /control/truth[/<chain>]` says what a
+register must hold.
+"""
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import TypeVar
+
+import orjson
+from aiohttp import web
+
+from indexer.sim.calendar import Calendar
+from indexer.sim.endpoint import Endpoint, Exchange
+from indexer.sim.sockets import Sockets
+from indexer.sim.world import Running, Site, World
+
+HOST = "127.0.0.1"
+PUMP_S = 0.02
+LONGEST_HANG_S = 60.0
+LARGEST_BODY_BYTES = 16 * 1024 * 1024
+START_S = 30.0
+SHUTDOWN_S = 1.0
+
+T = TypeVar("T")
+
+
+class Server:
+    """Serves `sites` in a thread of its own. `pump` is called every 20 ms there, and lets time pass.
+
+    With `control` None there are no controls. `port` 0: any free one.
+    """
+
+    def __init__(
+        self,
+        sites: Sequence[Site],
+        *,
+        port: int = 0,
+        control: Running | None = None,
+        pump: Callable[[], None] | None = None,
+        tells_removed: bool = True,
+    ) -> None:
+        self._sites = {site.path: site.endpoint for site in sites}
+        self._sockets = {path: Sockets(endpoint, tells_removed=tells_removed) for path, endpoint in self._sites.items()}
+        self._control = control
+        self._pump = pump
+        self._ready = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: asyncio.Event | None = None
+        self.port = port
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"{HOST}:{self.port}"
+
+    def start(self) -> None:
+        """Serve in a thread. Raises TimeoutError if that does not come to be."""
+        self._thread = threading.Thread(target=lambda: asyncio.run(self.run()), name="sim", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(START_S):
+            message = "the simulated node did not start"
+            raise TimeoutError(message)
+
+    def close(self) -> None:
+        """End the thread and every connection."""
+        if self._loop is not None and self._ended is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
+                self._loop.call_soon_threadsafe(self._ended.set)
+        if self._thread is not None:
+            self._thread.join(START_S)
+
+    def hang_up(self, path: str) -> None:
+        """Close every WebSocket connection to this path."""
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._sockets[path].close(), self._loop).result(START_S)
+
+    def do(self, what: Callable[[], T]) -> T:
+        """Run something in the thread that serves, then tell the listeners what happened."""
+
+        async def done() -> T:
+            result = what()
+            self._tell()
+            return result
+
+        if self._loop is None:
+            message = "not started"
+            raise RuntimeError(message)
+        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(START_S)
+
+    async def run(
+        self, *, until: asyncio.Event | None = None, ready: Callable[[int], None] = lambda _port: None
+    ) -> None:
+        """Serve until `close`, or until that event. `ready` is called once, with the port."""
+        self._loop, self._ended = asyncio.get_running_loop(), until or asyncio.Event()
+        runner = web.AppRunner(self._application(), shutdown_timeout=SHUTDOWN_S, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, HOST, self.port)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        self._ready.set()
+        ready(self.port)
+        try:
+            await self._keep_pumping(self._ended)
+        finally:
+            for sockets in self._sockets.values():
+                await sockets.close()
+            await runner.cleanup()
+
+    async def _keep_pumping(self, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            if self._pump is not None:
+                self._pump()
+                self._tell()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), PUMP_S)
+
+    def _tell(self) -> None:
+        for sockets in self._sockets.values():
+            sockets.tell()
+
+    def _application(self) -> web.Application:
+        application = web.Application(client_max_size=LARGEST_BODY_BYTES)
+        for path in self._sites:
+            application.router.add_post(path, self._rpc)
+            application.router.add_get(path, self._socket)
+        if self._control is not None:
+            application.router.add_get("/control/status", self._status)
+            application.router.add_post("/control/stop", self._stop)
+            application.router.add_get("/control/truth", self._truth)
+            application.router.add_get("/control/truth/{chain}", self._truth)
+        return application
+
+    async def _rpc(self, request: web.Request) -> web.StreamResponse:
+        endpoint: Endpoint = self._sites[request.path]
+        exchange = endpoint.exchange(await request.read())
+        await asyncio.sleep(min(exchange.wait_s, LONGEST_HANG_S))
+        if exchange.cut or exchange.wait_s > LONGEST_HANG_S:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=HTTPStatus.BAD_GATEWAY)
+        return _response(exchange)
+
+    async def _socket(self, request: web.Request) -> web.WebSocketResponse:
+        return await self._sockets[request.path].talk(request)
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        return _json(self._controlled().status())
+
+    async def _stop(self, _request: web.Request) -> web.Response:
+        self._controlled().stop()
+        self._tell()
+        return _json(self._controlled().status())
+
+    async def _truth(self, request: web.Request) -> web.Response:
+        name = request.match_info.get("chain")
+        return _json(self._controlled().truth([name] if name else []))
+
+    def _controlled(self) -> Running:
+        if self._control is None:
+            raise web.HTTPNotFound
+        return self._control
+
+
+def serve(world: World, calendar: Calendar, port: int, *, ready: Callable[[int], None] = lambda _port: None) -> None:
+    """Serve this world in this process until SIGTERM or SIGINT. `ready` is called once, with the port."""
+    running = Running(world, calendar)
+    server = Server(world.sites, port=port, control=running, pump=running.pump)
+
+    async def main() -> None:
+        ended = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        await server.run(until=ended, ready=ready)
+
+    asyncio.run(main())
+
+
+def _response(exchange: Exchange) -> web.Response:
+    headers = {} if exchange.retry_after_s is None else {"Retry-After": f"{exchange.retry_after_s:g}"}
+    kind = "application/json" if exchange.body[:1] in (b"{", b"[") else "text/html"
+    return web.Response(status=exchange.status, body=exchange.body, headers=headers, content_type=kind)
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")
