@@ -4,10 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from indexer import store
 from indexer.errors import DatabaseUnavailable, Refused, SchemaBehind
-from indexer.store import migrate
+from indexer.store import events, migrate
 
 
 def sql(url, statement):
@@ -85,6 +86,56 @@ def test_a_table_that_stays_locked_ends_as_an_error_and_changes_nothing(postgres
             migrate.upgrade(postgres_url)
     migrate.upgrade(postgres_url)
     assert sql(postgres_url, "select count(*) from api.pools") == [(0,)]
+
+
+@pytest.fixture
+def plain_user_url(postgres_server, empty_postgres_url):
+    """An empty database that belongs to a user who may not create roles, on a server without the role `analyst`."""
+    admin, database = postgres_server.url("postgres"), empty_postgres_url.rsplit("/", 1)[1]
+    sql(admin, "create role plain login password 'plain'")
+    sql(admin, f"alter database {database} owner to plain")
+    sql(admin, "alter role analyst rename to analyst_elsewhere")
+    yield postgres_server.url(database, "plain", "plain")
+    sql(admin, "alter role analyst_elsewhere rename to analyst")
+    sql(empty_postgres_url, "drop owned by plain cascade")
+    sql(admin, f"alter database {database} owner to current_user")
+    sql(admin, "drop role plain")
+
+
+@pytest.mark.usefixtures("_template")
+def test_without_the_right_to_create_roles_the_analyst_waits_for_somebody_who_has_it(postgres_server, plain_user_url):
+    migrate.upgrade(plain_user_url)
+    assert sql(plain_user_url, "select count(*) from api.pools") == [(0,)]
+    assert migrate.drift(plain_user_url) == []
+    sql(postgres_server.url("postgres"), "create role analyst login")
+    try:
+        migrate.upgrade(plain_user_url)
+        assert sql(plain_user_url, "select has_table_privilege('analyst', 'api.pools', 'select')") == [(True,)]
+    finally:
+        sql(plain_user_url, "drop owned by plain cascade")
+        sql(postgres_server.url("postgres"), "drop role analyst")
+
+
+def test_events_of_a_restored_dump_lie_before_everything_to_come(postgres_url):
+    told = "insert into gazetteer.events (tx, kind, subject, at) values (9000000000, 'pool.created', 'a', now()), "
+    sql(postgres_url, told + "(9000000000, 'pool.created', 'b', now()), (9000000007, 'pool.created', 'c', now())")
+    in_order = "select subject from api.events order by tx, id"
+    assert sql(postgres_url, in_order) == []
+    migrate.upgrade(postgres_url)
+    sql(postgres_url, "insert into gazetteer.events (kind, subject, at) values ('pool.created', 'd', now())")
+    assert sql(postgres_url, in_order) == [("0x61",), ("0x62",), ("0x63",), ("0x64",)]
+    kept = "select tx from gazetteer.events order by tx, id"
+    before = sql(postgres_url, kept)
+    migrate.upgrade(postgres_url)
+    assert sql(postgres_url, kept) == before
+
+
+def test_events_written_while_a_migration_runs_stay_where_they_are(db):
+    with store.begin(db) as migrating:
+        migrating.execute(text("select pg_current_xact_id()"))
+        with store.begin(db) as writing:
+            writing.execute(text("insert into gazetteer.events (kind, at) values ('pool.created', now())"))
+        assert events.rebase(migrating) == 0
 
 
 def test_no_server_is_an_error_of_ours():

@@ -39,6 +39,16 @@ _AFTER = text("""
     order by tx, id
     limit :limit
 """)
+# Transactions of a server count from its own beginning: in a restored dump the events may all lie in the future.
+_REBASE = text("""
+    update gazetteer.events set tx = tx - (ahead.newest - ahead.low + 1)
+    from (
+        select (select max(tx) from gazetteer.events) as newest,
+               pg_snapshot_xmin(pg_current_snapshot())::text::bigint as low,
+               pg_snapshot_xmax(pg_current_snapshot())::text::bigint as high
+    ) as ahead
+    where ahead.newest >= ahead.high
+""")
 _LAST = text("select tx, id from api.events order by tx desc, id desc limit 1")
 
 
@@ -52,3 +62,11 @@ def last(tx: Tx) -> tuple[int, int]:
     """The key of the newest event that can be read, START where there is none."""
     row = tx.execute(_LAST).one_or_none()
     return START if row is None else (row.tx, row.id)
+
+
+def rebase(tx: Tx) -> int:
+    """Where a dump was restored on a younger server, put its events before everything to come; returns how many.
+
+    Their order stays; keys that readers kept from the other server are void.
+    """
+    return tx.execute(_REBASE).rowcount

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 import indexer
 from indexer.errors import DatabaseUnavailable, Refused, SchemaBehind
-from indexer.store import Db, Tx, begin, connect, public
+from indexer.store import Db, Tx, begin, connect, events, public
 from indexer.store.schema import SCHEMA, metadata
 
 COMMAND = "gazetteer migrate"
@@ -130,6 +130,7 @@ def _upgrade(db: Db) -> None:
             config.set_main_option("script_location", str(_PLACE).replace("%", "%%"))
             command.upgrade(config, "head")
         public.apply(tx)
+        events.rebase(tx)
 
 
 def _revision(tx: Tx) -> str | None:

@@ -138,7 +138,7 @@ begin
             ('token_address', 'This token.'),
             ('token_symbol', 'Symbol of this token as it calls itself; NULL: unknown.'),
             ('topics', 'Topics of the log, the first is the event''s signature.'),
-            ('tx', 'First half of the key: the transaction of our database that wrote it.'),
+            ('tx', 'First half of the key: the transaction that wrote it, as this server counts them (a dump restored elsewhere is read from its start).'),
             ('tx_hash', 'Hash of the chain''s transaction.'),
             ('value', 'Its version.'),
             ('wakeups', 'How the follower learns of new blocks: websocket or polling.'),
