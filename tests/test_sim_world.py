@@ -116,6 +116,8 @@ def test_time_goes_on_after_a_kill_and_never_back(tmp_path):
     second = clock.calendar(path)
     assert second.epoch_s == first.epoch_s
     assert told <= second.now_s() <= told + 6
+    clock.pass_s(10)
+    assert second.now_s() == pytest.approx(clock.wall - first.epoch_s)  # not pushed into the future
     clock.pass_s(600)  # it was away for a while, and caught up
     third = clock.calendar(path)
     assert third.now_s() == pytest.approx(clock.wall - first.epoch_s, abs=6)

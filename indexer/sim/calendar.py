@@ -1,7 +1,8 @@
 """The time of a simulated world, kept in a file so that it never runs backwards, whoever is killed when.
 
 World time is seconds since the world began. What is in the file is always at least what was ever told, so a process
-that starts again goes on from there; time that passed meanwhile passes at once, at most `LONGEST_SLEEP_S` of it.
+that starts again goes on from there; time that passed meanwhile passes at once, at most `LONGEST_SLEEP_S` of it. What
+was reserved but never came is waited for, at most `LONGEST_PAUSE_S`, so that kills do not push a world into the future.
 """
 
 import json
@@ -14,6 +15,7 @@ from indexer.errors import BadSetting
 
 RESERVE_S = 5.0
 LONGEST_SLEEP_S = 1_200.0
+LONGEST_PAUSE_S = 10.0
 
 
 class Calendar:
@@ -32,8 +34,9 @@ class Calendar:
         self.stopped_s: float | None = None
         if path is not None and path.exists():
             self._read(path)
-        slept_s = max(wall() - self.epoch_s - self._reserved_s, 0.0)
-        self._began_s = self._reserved_s + min(slept_s, LONGEST_SLEEP_S)
+        self._least_s = self._reserved_s
+        slept_s = wall() - self.epoch_s - self._reserved_s
+        self._began_s = self._reserved_s + min(max(slept_s, -LONGEST_PAUSE_S), LONGEST_SLEEP_S)
         self._began_at = steady()
         self._write()
 
@@ -41,7 +44,7 @@ class Calendar:
         """World time, not before what was told before; it stands still after `stop`."""
         if self.stopped_s is not None:
             return self.stopped_s
-        now_s = self._began_s + self._steady() - self._began_at
+        now_s = max(self._began_s + self._steady() - self._began_at, self._least_s)
         if now_s > self._reserved_s:
             self._reserved_s = now_s + RESERVE_S
             self._write()

@@ -160,8 +160,10 @@ class Server:
         return _json(self._controlled().status())
 
     async def _truth(self, request: web.Request) -> web.Response:
-        name = request.match_info.get("chain")
-        return _json(self._controlled().truth([name] if name else []))
+        control, name = self._controlled(), request.match_info.get("chain")
+        names = [name] if name else []
+        # seconds of work: beside the serving thread once nothing changes any more
+        return _json(await asyncio.to_thread(control.truth, names) if control.stopped else control.truth(names))
 
     def _controlled(self) -> Running:
         if self._control is None:

@@ -1,8 +1,8 @@
 """Who exists on a branch: pools that are taken, how many a factory has made, contracts and where they were deployed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from indexer.model import Address
+from indexer.model import Address, Hash32
 from indexer.sim.blocks import Block, Creation
 from indexer.sim.contracts import AskedPool, Contract
 from indexer.sim.families import ASKING, announce
@@ -16,7 +16,7 @@ class Standing:
     def __init__(self) -> None:
         self._counts: dict[Address, int] = {}
         self._taken: set[Place] = set()
-        self._births: dict[Address, tuple[Contract, list[Block]]] = {}
+        self._births: dict[Address, tuple[Contract, dict[Hash32, Block]]] = {}
 
     def admitted(self, wanted: Sequence[Creation]) -> tuple[tuple[Creation, int], ...]:
         """What can be included next, each with its factory's count after it: one pool a factory and pair."""
@@ -47,9 +47,8 @@ class Standing:
                 self._deploy(Address(facts.key), AskedPool(tick_spacing=facts.answered_tick_spacing), block)
 
     def _deploy(self, address: Address, contract: Contract, block: Block) -> None:
-        _, births = self._births.setdefault(address, (contract, []))
-        if all(birth.hash != block.hash for birth in births):
-            births.append(block)
+        _, births = self._births.setdefault(address, (contract, {}))
+        births[block.hash] = block
 
     def take_back(self, block: Block) -> None:
         """The branch no longer holds it. Its tokens are remembered: another branch may still be asked about."""
@@ -58,6 +57,7 @@ class Standing:
             if creation.makes_pool:
                 self._counts[creation.factory.address] -= 1
 
-    def contract(self, address: Address) -> tuple[Contract, Sequence[Block]] | None:
+    def contract(self, address: Address) -> tuple[Contract, Collection[Block]] | None:
         """A contract, and every block of whichever branch in which it is or was deployed."""
-        return self._births.get(address)
+        found = self._births.get(address)
+        return None if found is None else (found[0], found[1].values())

@@ -170,8 +170,13 @@ class Running:
     def __init__(self, world: World, calendar: Calendar) -> None:
         self._world, self._calendar = world, calendar
         self.pump()
-        if calendar.stopped_s is not None:
+        if self.stopped:
             world.stop()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether time has ended."""
+        return self._calendar.stopped_s is not None
 
     def pump(self) -> None:
         """Let world time pass."""
