@@ -181,6 +181,23 @@ def test_a_follower_is_woken_by_every_head_and_again_after_the_connection_broke(
         heard.end()
 
 
+def test_a_connection_that_hangs_stays_open_and_is_given_up_for_its_silence(served, ledger):
+    server, sites = served
+    sites[1].endpoint.faults = (Fault(name="hang"),)
+    urls = [f"ws://{server.address}/ethereum/{name}" for name in "ab"]
+    waker = Waker(urls, wanted(ledger), silence_s=0.5, first_pause_s=0.05)
+    heard = Heard(waker)
+    try:
+        until(lambda: waker.mode == "websocket" and heard.times)
+        sites[0].endpoint.faults = (Fault(name="hang"),)
+        server.do(ledger.advance)
+        until(lambda: waker.mode == "polling")
+        sites[0].endpoint.faults = sites[1].endpoint.faults = ()
+        until(lambda: waker.mode == "websocket")
+    finally:
+        heard.end()
+
+
 @contextlib.contextmanager
 def subscribed(server, *params):
     """A plain client: its socket, and what it was told when it subscribed."""

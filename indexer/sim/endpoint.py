@@ -10,7 +10,7 @@ import orjson
 
 from indexer.errors import AnswerTooLarge, NodeUnavailable, RateLimited, TimedOut
 from indexer.sim.chance import chance
-from indexer.sim.faults import Fault, Struck, check_logs, check_request, spoil_block, spoil_logs
+from indexer.sim.faults import Fault, Name, Struck, check_logs, check_request, spoil_block, spoil_logs
 from indexer.sim.ledger import Ledger, View
 from indexer.sim.rpc import INVALID_REQUEST, PARSE_ERROR, SERVER_ERROR, Manners, Rpc, RpcError
 from indexer.sim.shapes import Json
@@ -68,9 +68,13 @@ class Endpoint:
 
     def seen(self) -> View:
         """What it takes for the chain now: heads are announced from here."""
-        on = (fault for fault in self.faults if fault.name == "lagging" and fault.is_on(self.ledger.tick))
-        lagging = next(on, None)
+        lagging = self.suffers("lagging")
         return self.ledger.view(int(lagging.amount) if lagging else 0)
+
+    def suffers(self, name: Name) -> Fault | None:
+        """The fault of this name, while it is on."""
+        on = (fault for fault in self.faults if fault.name == name and fault.is_on(self.ledger.tick))
+        return next(on, None)
 
     def _answered(self, body: bytes, struck: Struck, stream: Random) -> Exchange:
         try:

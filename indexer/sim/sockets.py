@@ -1,4 +1,7 @@
-"""eth_subscribe: new heads and logs pushed to whoever asked for them over a WebSocket."""
+"""eth_subscribe: new heads and logs pushed to whoever asked for them over a WebSocket.
+
+While its endpoint hangs, a connection stays open and says nothing.
+"""
 
 import asyncio
 import contextlib
@@ -56,7 +59,8 @@ class Sockets:
             async for message in socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     data = message.data if isinstance(message.data, bytes) else message.data.encode()
-                    await listener.waiting.put(self._answer(listener, data))
+                    if self._endpoint.suffers("hang") is None:
+                        await listener.waiting.put(self._answer(listener, data))
         finally:
             self._listeners.discard(listener)
             sending.cancel()
@@ -75,7 +79,7 @@ class Sockets:
         if now.head is before.head:
             return
         self._told = now
-        if not self._listeners:
+        if not self._listeners or self._endpoint.suffers("hang") is not None:
             return
         left, come = _left(before, now), _come(before, now)
         for listener in self._listeners:
