@@ -4,6 +4,7 @@ Everything here is made once a process, on first use; a forked child calls `forg
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from indexer import known, store
@@ -61,6 +62,11 @@ def _checked_settings() -> Settings:
     if found.task_s >= found.lease_s:
         raise BadSetting(f"task_s = {found.task_s:g} has to be less than lease_s = {found.lease_s:g}")
     return found
+
+
+def use(*, database_url: str, broker_url: str | None) -> None:
+    """The servers of an embedded register that was found. Before anything else is made in this process."""
+    _made["settings",] = replace(settings(), database_url=database_url, broker_url=broker_url)
 
 
 def all_chains() -> tuple[Chain, ...]:
@@ -151,16 +157,25 @@ def is_keyed(url: str) -> bool:
 
 def endpoints(name: str, lane: Lane) -> Endpoints:
     """The endpoints of a chain as this process sees them, each within its budget; for history those consented to."""
-    return _once(lambda: _endpoints(chain(name), lane), "endpoints", name, lane)
+    of = chain(name)
+    # decided at each call: consent may come while this process runs
+    allowed = tuple(url for url in _http(name) if lane != "history" or may_read_history(of, url))
+    return _once(lambda: _endpoints(of, lane, allowed), "endpoints", name, lane, allowed)
 
 
-def _endpoints(of: Chain, lane: Lane) -> Endpoints:
-    http = [url for url in urls(of.name) if url.startswith("http")]
-    named = list(zip(http, public_names(http), strict=True))
-    if lane == "history":
-        named = [(url, public) for url, public in named if may_read_history(of, url)]
-    nodes = [HttpNode(public, budgeted(HttpTransport(url), _budget(of, public), lane)) for url, public in named]
-    return Endpoints(nodes, of.id, of.genesis_hash)
+def _endpoints(of: Chain, lane: Lane, allowed: tuple[str, ...]) -> Endpoints:
+    return Endpoints([node for url, node in nodes(of.name, lane) if url in allowed], of.id, of.genesis_hash)
+
+
+def nodes(name: str, lane: Lane) -> list[tuple[str, HttpNode]]:
+    """Every HTTP endpoint of a chain with its URL, each within its budget, whatever it may be spent on."""
+    of, http = chain(name), _http(name)
+    named = zip(http, public_names(http), strict=True)
+    return [(url, HttpNode(public, budgeted(HttpTransport(url), _budget(of, public), lane))) for url, public in named]
+
+
+def _http(name: str) -> list[str]:
+    return [url for url in urls(name) if url.startswith("http")]
 
 
 def may_read_history(of: Chain, url: str) -> bool:

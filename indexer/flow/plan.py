@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from indexer.errors import MissingData, RangeRefused
+from indexer.errors import MissingData, RangeRefused, Retryable
 from indexer.flow.ranges import FIRST_SPAN, LARGEST_SPAN, TARGET_LOGS, Ranges
 from indexer.flow.reading import announced, listening
 from indexer.model import Emitter, Header
@@ -54,23 +54,25 @@ def cost(blocks: int, *, requests_per_s: float, span: int | None = None, logs_a_
 
 
 def learn(node: Node, emitters: Sequence[Emitter], last: int) -> Learned:
-    """Ask `node` for ranges as history does, from `last` down. Raises Retryable, and RangeRefused at one block."""
+    """Ask `node` for ranges as history does, from `last` down, until it fails. Raises Retryable if it does at once."""
     ranges, wanted = Ranges(), listening(emitters)
     top, pools = last, 0
     for _ in range(QUESTIONS):
-        if top < 0:
-            break
         first = max(top - ranges.span() + 1, 0)
         try:
             window = node.window(first, top, wanted)
         except RangeRefused as refusal:
-            if first == top:
-                raise
             ranges.refused(refusal, first, top)
             continue
+        except Retryable:
+            if top == last:
+                raise
+            break
         ranges.served(first, top, len(window.logs))
         pools += len(announced(emitters, window.logs).created)
         top = first - 1
+        if top < 0:
+            break
     return Learned(span=ranges.span(), blocks=last - top, pools=pools)
 
 

@@ -43,6 +43,11 @@ _TIME_OF = text("""
     order by block_number, log_index limit 1
 """)
 
+_FINALITY = text("""
+    select chain_id, finalized_moved_at from gazetteer.sightings
+    where finalized_number is not null and finalized_moved_at is not null
+""")
+
 _POOLS = text("select count(*) from gazetteer.pools where chain_id = :chain_id")
 
 _WEIGHT = text("""
@@ -105,3 +110,8 @@ def bytes_a_pool(tx: Tx) -> float | None:
     """What one pool weighs here, with its tokens, instrument, events and indexes; None while there are few."""
     row = tx.execute(_WEIGHT).one()
     return row.bytes / row.pools if row.pools >= POOLS_THAT_WEIGH else None
+
+
+def finality_moved(tx: Tx) -> dict[ChainId, datetime]:
+    """When finality last moved, as the followers saw it, by chain."""
+    return {row.chain_id: row.finalized_moved_at for row in tx.execute(_FINALITY)}

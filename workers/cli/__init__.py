@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("workers.cli.roles", "Do what wake-ups point at: resolve tokens and pools, read history."),
     "beat": ("workers.cli.roles", "Send the periodic wake-ups."),
     "flower": ("workers.cli.roles", "Watch the workers in a browser, on loopback."),
-    "simulate": ("workers.cli.roles", "Serve the simulated chains of the demo."),
+    "simulate": ("workers.cli.simulate", "Serve the simulated chains of the demo."),
 }
 REFUSED = 2
 FAILED = 1

@@ -1,0 +1,188 @@
+"""How far history is: one line a chain, until nothing is missing or somebody presses Ctrl-C."""
+
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from indexer import store
+from indexer.errors import DatabaseUnavailable, RangeRefused, Retryable
+from indexer.flow import history
+from indexer.store import consent
+from indexer.store import plan as rows
+from indexer.store.plan import Missing
+from workers import wiring
+
+LOOK_S = 1.0
+PLAIN_EVERY_S = 10.0
+RATE_OVER_S = 60.0
+BAR = 12
+GOES_ON = "nothing is lost: workers go on, and gazetteer backfill shows how far they are"
+GOES_ON_HERE = "nothing is lost: gazetteer backfill --here goes on from here"
+
+
+@dataclass(kw_only=True)
+class ChainProgress:
+    """One chain's blocks left, as they were seen in the last minute."""
+
+    chain: str
+    seen: deque[tuple[float, int]] = field(default_factory=deque)
+    missing: Missing | None = None
+    reached: datetime | None = None
+
+    def look(self, missing: Missing | None, reached: datetime | None, now: float) -> None:
+        """What is missing at `now` (seconds of any clock), and the time of the lowest block that was reached."""
+        self.missing, self.reached = missing, reached
+        if missing is None:
+            return
+        self.seen.append((now, missing.blocks))
+        while now - self.seen[0][0] > RATE_OVER_S:
+            self.seen.popleft()
+
+    @property
+    def per_s(self) -> float:
+        """Blocks read a second, over the last minute."""
+        (began, before), (now, left) = self.seen[0], self.seen[-1]
+        return max(before - left, 0) / (now - began) if now > began else 0.0
+
+    def line(self) -> str:
+        """The chain in 79 columns: bar, percent, blocks left, blocks a second, time to go, date reached."""
+        if self.missing is None:
+            return f"{self.chain[:9]:<9} nothing to read yet"
+        done = int(BAR * self.missing.percent / 100)
+        bar = "#" * done + "." * (BAR - done)
+        left = f"{self.missing.blocks:,} left"
+        rate = f"{self.per_s:,.0f}/s"
+        reached = self.reached.strftime("%Y-%m-%d") if self.reached else "-"
+        words = (f"{self.chain[:9]:<9} {bar} {self.missing.percent:6.2f} %", f"{left:>16}", f"{rate:>9}")
+        return " ".join((*words, f"{self._eta():>8}", f"{reached:>10}"))[:79]
+
+    def _eta(self) -> str:
+        if self.missing is None or self.missing.blocks == 0:
+            return "done"
+        if self.per_s == 0:
+            return "-"
+        seconds = self.missing.blocks / self.per_s
+        days, rest = divmod(int(seconds), 86_400)
+        return f"{days} d {rest // 3600} h" if days else f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+
+
+def watch(names: Sequence[str]) -> None:
+    """Show what workers do until nothing is missing, or until Ctrl-C."""
+    progress = [ChainProgress(chain=name) for name in names]
+    try:
+        with _shown() as show:
+            while not _look(progress, show):
+                time.sleep(LOOK_S)
+    except KeyboardInterrupt:
+        click.echo(GOES_ON, err=True)
+
+
+def here(names: Sequence[str]) -> None:
+    """Read in this process, one range after the other, until nothing is missing, or until Ctrl-C."""
+    progress = [ChainProgress(chain=name) for name in names]
+    with _until_interrupted() as interrupted, _shown() as show:
+        looked_at = -LOOK_S
+        while not interrupted():
+            if time.monotonic() - looked_at >= LOOK_S:
+                looked_at = time.monotonic()
+                if _look(progress, show):
+                    return
+            read = [_scan(name) for name in names]
+            if not any(read):
+                time.sleep(LOOK_S)
+    click.echo(GOES_ON_HERE, err=True)
+
+
+def _scan(name: str) -> bool:
+    """One missing range of a chain; False where nothing could be read now."""
+    endpoints = wiring.endpoints(name, "history")
+    node = endpoints.choose()
+    if node is None:
+        return False
+    began = time.monotonic()
+    try:
+        done = history.scan(
+            wiring.db(),
+            node,
+            wiring.chain(name),
+            wiring.ranges(name, node.name),
+            wiring.clock,
+            lease_s=wiring.settings().lease_s,
+            floor=wiring.floor(name),
+        )
+    except DatabaseUnavailable:
+        return False
+    except (Retryable, RangeRefused) as error:
+        endpoints.failed(node, error)
+        return endpoints.choose() is not None
+    endpoints.succeeded(node, time.monotonic() - began)
+    return isinstance(done, history.Scanned)
+
+
+def _look(progress: Sequence[ChainProgress], show: Callable[[Sequence[str], bool], None]) -> bool:
+    """Read and show where the chains are; whether nothing is missing anywhere."""
+    try:
+        with store.begin(wiring.db()) as tx:
+            for each in progress:
+                of = wiring.chain(each.chain)
+                missing = rows.missing(tx, of.id, floor=consent.read(tx, of.id).floor)
+                reached = None
+                if missing is not None:
+                    low = missing.first_block if missing.newest is None else missing.newest + 1
+                    reached = rows.time_near(tx, of.id, low or 0)
+                each.look(missing, reached, time.monotonic())
+    except DatabaseUnavailable as error:
+        show([f"the database is away ({error}); waiting"], False)
+        return False
+    ended = all(each.missing is not None and each.missing.blocks == 0 for each in progress)
+    show([each.line() for each in progress], ended)
+    return ended
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[Sequence[str], bool], None]]:
+    """Lines that are drawn over each other on a terminal, and printed now and then elsewhere."""
+    if not sys.stdout.isatty():
+        yield _printer()
+        return
+    with Live(console=Console(), auto_refresh=False) as live:
+        yield lambda lines, _ended: live.update(Text("\n".join(lines), no_wrap=True), refresh=True)
+
+
+def _printer() -> Callable[[Sequence[str], bool], None]:
+    printed_at = -PLAIN_EVERY_S
+
+    def show(lines: Sequence[str], ended: bool) -> None:
+        nonlocal printed_at
+        if ended or time.monotonic() - printed_at >= PLAIN_EVERY_S:
+            printed_at = time.monotonic()
+            click.echo("\n".join(lines))
+
+    return show
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C waits for the range that is being read, so that its lease ends with it; a second one does not."""
+    pressed: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
