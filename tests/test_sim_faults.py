@@ -409,6 +409,14 @@ def test_a_question_that_is_none_is_refused_as_by_a_real_node(ledger, body, code
     assert orjson.loads(Endpoint("a", ledger).handle(body))["error"]["code"] == code
 
 
+def test_a_batch_above_the_limit_gets_one_reply_in_the_name_of_its_first_request(ledger):
+    asked = [{"jsonrpc": "2.0", "id": number, "method": "eth_chainId", "params": []} for number in (5, 6, 7)]
+    told = orjson.loads(Endpoint("a", ledger, manners=Manners(most_requests=2)).handle(orjson.dumps(asked)))
+    assert [(reply["id"], reply["error"]["code"]) for reply in told] == [(5, -32600)]
+    told = orjson.loads(Endpoint("a", ledger).handle(orjson.dumps(asked)))
+    assert [(reply["id"], reply["result"]) for reply in told] == [(5, "0x1"), (6, "0x1"), (7, "0x1")]
+
+
 def test_filters_mean_what_they_mean_at_a_real_node(ledger):
     def logs(**query):
         body = {"jsonrpc": "2.0", "id": 1, "method": "eth_getLogs", "params": [query]}
