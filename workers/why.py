@@ -81,7 +81,7 @@ def _history(of: Facts) -> str | None:
 
 def _rest(of: Facts) -> str:
     if of.tokens_pending:
-        return f"is at the head, and {of.tokens_pending:,} token{_s(of.tokens_pending)} wait to be asked."
+        return f"is at the head, and {of.tokens_pending:,} token{_s(of.tokens_pending)} {_verb(of.tokens_pending)} to be asked."
     return "is at the head and waits for nothing but the next block."
 
 
@@ -95,3 +95,7 @@ def _span(seconds: float) -> str:
             count = int(seconds // size)
             return f"{count} {name}{_s(count)}"
     return f"{int(seconds)} seconds"
+
+
+def _verb(count: int) -> str:
+    return "waits" if count == 1 else "wait"
