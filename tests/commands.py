@@ -33,5 +33,4 @@ def close() -> None:
 
 def run(*words: str, **options) -> Result:
     """`gazetteer WORDS`. An error of ours is in `.exception`; any other is raised."""
-    result = CliRunner().invoke(gazetteer, words, **options)
-    return result
+    return CliRunner().invoke(gazetteer, words, **options)

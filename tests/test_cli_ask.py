@@ -33,7 +33,8 @@ def filled(db, url):
     return url
 
 
-def test_a_query_is_answered_as_a_table_and_the_count_is_beside_it(filled):
+@pytest.mark.usefixtures("filled")
+def test_a_query_is_answered_as_a_table_and_the_count_is_beside_it():
     result = run("sql", "select chain, created_block, pair from api.pools order by created_block limit 2")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
@@ -43,7 +44,8 @@ def test_a_query_is_answered_as_a_table_and_the_count_is_beside_it(filled):
     assert result.stderr == "(2 rows)\n"
 
 
-def test_null_and_an_empty_text_differ_in_json_and_every_digit_is_kept(url):
+@pytest.mark.usefixtures("url")
+def test_null_and_an_empty_text_differ_in_json_and_every_digit_is_kept():
     statement = "select null as a, '' as b, 18446744073709551615::numeric as c, 7 as d, true as e, now() is null as f"
     result = run("sql", statement, "--format", "json")
     assert json.loads(result.stdout) == [
@@ -51,11 +53,13 @@ def test_null_and_an_empty_text_differ_in_json_and_every_digit_is_kept(url):
     ]
 
 
-def test_columns_of_the_same_name_are_both_kept_in_json(url):
+@pytest.mark.usefixtures("url")
+def test_columns_of_the_same_name_are_both_kept_in_json():
     assert json.loads(run("sql", "select 1 as n, 2 as n", "--format", "json").stdout) == [{"n_1": 1, "n_2": 2}]
 
 
-def test_control_and_bidirectional_characters_are_escaped_in_every_format(url):
+@pytest.mark.usefixtures("url")
+def test_control_and_bidirectional_characters_are_escaped_in_every_format():
     statement = r"select E'a\x1b[31mred\u202Eevil\u200B\nnext' as symbol"
     for shape in ("table", "csv", "json"):
         out = run("sql", statement, "--format", shape).stdout
@@ -67,13 +71,15 @@ def test_control_and_bidirectional_characters_are_escaped_in_every_format(url):
     assert "\\x1b[31mred\\u202eevil\\u200b\\nnext" in run("sql", statement).stdout
 
 
-def test_a_cell_that_a_spreadsheet_would_run_is_defused_but_a_negative_number_is_a_number(url):
+@pytest.mark.usefixtures("url")
+def test_a_cell_that_a_spreadsheet_would_run_is_defused_but_a_negative_number_is_a_number():
     statement = "select '=cmd()' as a, '+1' as b, '@sum' as c, -5 as d, '-5' as e, E'\\t=x' as f, 'fine, \"q\"' as g"
     (row,) = csv.DictReader(io.StringIO(run("sql", statement, "--format", "csv").stdout))
     assert row == {"a": "'=cmd()", "b": "'+1", "c": "'@sum", "d": "-5", "e": "'-5", "f": "'\\t=x", "g": 'fine, "q"'}
 
 
-def test_rows_beyond_the_limit_are_not_printed_and_that_is_said(url):
+@pytest.mark.usefixtures("url")
+def test_rows_beyond_the_limit_are_not_printed_and_that_is_said():
     result = run("sql", "select n from generate_series(1, 5000) as n", "--format", "csv")
     assert len(result.stdout.splitlines()) == 1 + 1_000
     assert "the first 1000 rows" in result.stderr
@@ -100,14 +106,16 @@ def test_nothing_is_written_and_no_second_statement_is_let_in(filled, statement)
         assert connection.execute("select count(*) from gazetteer.pools").fetchone() == (3,)
 
 
-def test_an_error_of_postgres_is_one_line_with_its_place(url):
+@pytest.mark.usefixtures("url")
+def test_an_error_of_postgres_is_one_line_with_its_place():
     result = run("sql", "select 1,\n  nothing_like_this from api.pools")
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr == 'gazetteer: column "nothing_like_this" does not exist (line 2, column 3)\n'
 
 
-def test_an_address_without_a_valid_checksum_is_refused_with_the_remedy(url):
+@pytest.mark.usefixtures("url")
+def test_an_address_without_a_valid_checksum_is_refused_with_the_remedy():
     result = run("sql", f"select api.addr('{CHECKSUMMED[:-1]}1')")
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
@@ -115,13 +123,15 @@ def test_an_address_without_a_valid_checksum_is_refused_with_the_remedy(url):
     assert "Copy the address again" in result.stderr
 
 
-def test_a_statement_that_takes_too_long_is_stopped(url):
+@pytest.mark.usefixtures("url")
+def test_a_statement_that_takes_too_long_is_stopped():
     result = run("sql", "select pg_sleep(60)", "--timeout", "0.2")
     assert result.exit_code == 1
     assert "statement timeout" in result.stderr
 
 
-def test_a_mixed_case_literal_is_warned_of_unless_it_is_folded(filled):
+@pytest.mark.usefixtures("filled")
+def test_a_mixed_case_literal_is_warned_of_unless_it_is_folded():
     warned = run("sql", f"select count(*) from api.pools where token1_address = '{CHECKSUMMED}'")
     assert "matches nothing" in warned.stderr
     assert "api.addr('" in warned.stderr
@@ -148,11 +158,12 @@ def test_only_addresses_that_match_nothing_are_named(statement, found):
     assert mixed_case(statement) == found
 
 
-def test_the_statement_may_come_from_standard_input(url):
+@pytest.mark.usefixtures("url")
+def test_the_statement_may_come_from_standard_input():
     assert run("sql", "-", "--format", "csv", input="select 42 as answer").stdout == "answer\n42\n"
 
 
-def test_a_database_that_is_away_is_said_in_one_line_without_its_password(monkeypatch, tmp_path):
+def test_a_database_that_is_away_is_said_in_one_line_without_its_password(tmp_path):
     env = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(tmp_path),

@@ -34,7 +34,8 @@ def filled(db, url):
     return url
 
 
-def test_status_says_where_a_chain_stands(filled):
+@pytest.mark.usefixtures("filled")
+def test_status_says_where_a_chain_stands():
     result = run("status")
     assert result.exit_code == 0, result.output
     told = {row[:LABEL].strip(): row[LABEL:].strip() for row in result.stdout.splitlines() if row[LABEL:].strip()}
@@ -51,14 +52,16 @@ def test_status_says_where_a_chain_stands(filled):
     assert told["ready"] == "no"
 
 
-def test_json_says_the_same_as_one_object(filled):
+@pytest.mark.usefixtures("filled")
+def test_json_says_the_same_as_one_object():
     (chain,) = json.loads(run("status", "--json").stdout)["chains"]
     assert (chain["chain"], chain["head"], chain["tip"], chain["lag_blocks"]) == ("ethereum", 1_004, 1_000, 4)
     assert (chain["pools"], chain["tokens_pending"], chain["dead"], chain["ready"]) == (2, 3, 0, False)
     assert (chain["blocks_to_read"], chain["holes"], chain["percent"]) == (500, 2, 44.5061)
 
 
-def test_six_chains_with_the_largest_numbers_fit_80_columns(db, url):
+@pytest.mark.usefixtures("url")
+def test_six_chains_with_the_largest_numbers_fit_80_columns(db):
     from dataclasses import replace  # noqa: PLC0415
 
     chains = [replace(made.ETHEREUM, id=number, name=f"a_chain_named_{number}") for number in range(1, 7)]
@@ -73,7 +76,8 @@ def test_six_chains_with_the_largest_numbers_fit_80_columns(db, url):
     ]
 
 
-def test_an_endpoints_name_cannot_act_on_the_terminal(db, filled):
+@pytest.mark.usefixtures("filled")
+def test_an_endpoints_name_cannot_act_on_the_terminal(db):
     with store.begin(db) as tx:
         heads = made.Heads(latest=made.header(1_004), safe=None, finalized=None)
         cursor.sight(
@@ -149,7 +153,8 @@ def test_a_stopped_register_is_asked_and_stopped_again(stopped):
     assert not server.is_up
 
 
-def test_why_reads_the_register(filled):
+@pytest.mark.usefixtures("filled")
+def test_why_reads_the_register():
     result = run("why")
     assert result.stdout == "ethereum is 4 blocks behind its head and catches up.\n"
 
@@ -177,13 +182,17 @@ def test_why_reads_the_register(filled):
         ({**AT_HEAD, "lag_blocks": 1}, "ethereum is 1 block behind its head and catches up."),
         (
             {**AT_HEAD, "finalized_age_s": 2_400.0},
-            "ethereum is at the head, but its finality has not moved for 40 minutes: "
-            "new pools are kept and wait to become final.",
+            (
+                "ethereum is at the head, but its finality has not moved for 40 minutes: "
+                "new pools are kept and wait to become final."
+            ),
         ),
         (
             {**AT_HEAD, "missing_blocks": 12_345, "holes": 2, "waits_for_consent": True},
-            "ethereum is at the head; 12,345 blocks of history in 2 holes wait for your consent to spend a keyed "
-            "endpoint: run `gazetteer backfill --chains ethereum --yes`.",
+            (
+                "ethereum is at the head; 12,345 blocks of history in 2 holes wait for your consent to spend a keyed "
+                "endpoint: run `gazetteer backfill --chains ethereum --yes`."
+            ),
         ),
         (
             {**AT_HEAD, "missing_blocks": 10, "holes": 1, "history_off": True},

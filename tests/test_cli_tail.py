@@ -29,7 +29,7 @@ def url(postgres_url, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def started(db, url):
+def started(db):
     with store.begin(db) as tx:
         made.begin(tx)
     return db
@@ -47,7 +47,8 @@ def objects(result):
     return [json.loads(row) for row in result.stdout.splitlines()]
 
 
-def test_the_newest_twenty_are_printed_oldest_first(started, url):
+@pytest.mark.usefixtures("url")
+def test_the_newest_twenty_are_printed_oldest_first(started):
     for number in range(100, 130):
         announce(started, number)
     told = objects(run("tail", "--json"))
@@ -97,7 +98,8 @@ def test_reading_on_after_a_key_prints_everything_behind_it_once(started):
     assert rest == first[18:]
 
 
-def test_a_key_that_is_none_is_refused_with_its_form(url):
+@pytest.mark.usefixtures("url")
+def test_a_key_that_is_none_is_refused_with_its_form():
     result = run("tail", "--after", "12")
     assert result.exit_code == 2
     assert "1234:56" in result.stderr
@@ -211,7 +213,8 @@ def test_the_dead_are_shown_with_their_reason_and_come_back_by_key_chain_or_kind
         assert work.claim(tx, "pool", CHAIN, limit=10, lease_s=60, now=database_time(tx)) is not None
 
 
-def test_a_key_of_another_length_is_refused(url):
+@pytest.mark.usefixtures("url")
+def test_a_key_of_another_length_is_refused():
     result = run("work", "retry", "0x1234")
     assert result.exit_code == 2
     assert "neither an address" in result.stderr
