@@ -7,9 +7,12 @@ says is left to do.
 import logging
 import time
 
+from indexer import store
 from indexer.errors import DatabaseUnavailable, RangeRefused, Retryable
 from indexer.flow import history, resolve, stamp, sweep
 from indexer.model import Lane
+from indexer.ports import Node
+from indexer.store import times
 from workers import wiring
 from workers.app import app
 from workers.kicks import KICKS, kick, waiting
@@ -57,8 +60,8 @@ def _resolve(kind: str, name: str) -> None:
             return
         endpoints.succeeded(node, time.monotonic() - asked_at)
         if time.monotonic() - started > TASK_S:
-            kick(kind, name)
-            return
+            break
+    kick(kind, name)  # the time or the batches of this task are used up, the work is not
 
 
 @app.task(name="history.scan")  # type: ignore[untyped-decorator]  # celery has no types
@@ -73,15 +76,8 @@ def scan(chain: str) -> None:
             return
         asked_at = time.monotonic()
         try:
-            done = history.scan(
-                wiring.db(),
-                node,
-                wiring.chain(chain),
-                wiring.ranges(chain, node.name),
-                wiring.clock,
-                lease_s=wiring.settings().lease_s,
-                floor=wiring.floor(chain),
-            )
+            if not _read_past(chain, node):
+                return
         except DatabaseUnavailable as error:
             log.warning("database away", extra={"chain": chain, "error": str(error)})
             return
@@ -89,14 +85,27 @@ def scan(chain: str) -> None:
             endpoints.failed(node, error)
             log.warning("node failed", extra={"chain": chain, "endpoint": node.name, "error": str(error)})
             continue
-        if isinstance(done, history.NothingMissing):
-            stamp.stamp(wiring.db(), node, wiring.chain(chain))
-            return
         endpoints.succeeded(node, time.monotonic() - asked_at)
-        if done.pools:
-            kick("token", chain, Lane.HISTORY)
-            kick("pool", chain, Lane.HISTORY)
     kick("scan", chain, Lane.HISTORY)
+
+
+def _read_past(chain: str, node: Node) -> bool:
+    """Read one missing range or, where none is left, make one batch of times exact. False: neither is left."""
+    done = history.scan(
+        wiring.db(),
+        node,
+        wiring.chain(chain),
+        wiring.ranges(chain, node.name),
+        wiring.clock,
+        lease_s=wiring.settings().lease_s,
+        floor=wiring.floor(chain),
+    )
+    if isinstance(done, history.NothingMissing):
+        return stamp.stamp(wiring.db(), node, wiring.chain(chain)).pools > 0
+    if done.pools:
+        kick("token", chain, Lane.HISTORY)
+        kick("pool", chain, Lane.HISTORY)
+    return True
 
 
 @app.task(name="maint.tick")  # type: ignore[untyped-decorator]  # celery has no types
@@ -113,3 +122,15 @@ def tick() -> None:
     for name in wiring.chains_with_holes():
         for _ in range(HISTORY_WAITING - waiting("scan", name, Lane.HISTORY)):
             kick("scan", name, Lane.HISTORY)
+    for name in _chains_to_stamp():
+        if not waiting("scan", name, Lane.HISTORY):
+            kick("scan", name, Lane.HISTORY)
+
+
+def _chains_to_stamp() -> list[str]:
+    """The followed chains whose pools have estimated times, where history is read at all."""
+    if wiring.settings().history == "none":
+        return []
+    with store.begin(wiring.db()) as tx:
+        found = times.chains_with_estimates(tx)
+    return [name for name in found if name in wiring.chain_names()]

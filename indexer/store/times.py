@@ -10,9 +10,17 @@ from indexer.store import Tx
 _ESTIMATED = text("""
     select distinct block_number, block_hash
     from gazetteer.pools
-    where chain_id = :chain_id and created_at_kind = 'estimated'
+    where chain_id = :chain_id and created_at_kind = 'estimated' and orphaned_at is null
     order by block_number desc
     limit :most
+""")
+
+_WITH_ESTIMATES = text("""
+    select c.name from gazetteer.chains c
+    where c.enabled and exists (
+        select from gazetteer.pools p
+        where p.chain_id = c.chain_id and p.created_at_kind = 'estimated' and p.orphaned_at is null)
+    order by c.name
 """)
 
 # Rows whose block is not the header's are left alone: their time would be another block's.
@@ -24,6 +32,11 @@ _EXACT = text("""
     where p.chain_id = :chain_id and p.block_number = h.number and p.block_hash = h.hash
       and p.created_at_kind = 'estimated'
 """)
+
+
+def chains_with_estimates(tx: Tx) -> list[str]:
+    """Names of the enabled chains with pools whose time is estimated."""
+    return [row.name for row in tx.execute(_WITH_ESTIMATES)]
 
 
 def estimated_blocks(tx: Tx, chain_id: ChainId, most: int) -> tuple[BlockRef, ...]:

@@ -26,10 +26,12 @@ def migrate() -> None:
 @click.argument("chain")
 def follow(chain: str) -> None:
     """Follow the head of CHAIN until it is told to stop."""
-    from workers.follower import Follower  # noqa: PLC0415 - kicks need Celery
+    from workers import app  # noqa: PLC0415 - kicks need Celery
+    from workers.follower import Follower  # noqa: PLC0415
     from workers.kicks import kick  # noqa: PLC0415
 
     logs.start()
+    app.configure()
     of = wiring.chain(chain)
     schema.check(wiring.db())
     stop = _stopped_by_signals()

@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from indexer.errors import BadSetting, DatabaseUnavailable
-from workers.local.process import Owner, alive, end, spawn, tail_of, unprivileged
+from workers.local.process import Owner, alive, end, free_port, spawn, tail_of, unprivileged
 
 USER = "gazetteer"
 DATABASE = "gazetteer"
@@ -124,7 +123,7 @@ class Postgres:
     def _command(self) -> list[str]:
         options = {
             "listen_addresses": "127.0.0.1",
-            "port": str(_free_port(self._root / "port")),
+            "port": str(_noted_port(self._root / "port")),
             "unix_socket_directories": self._socket_dir(),
             "max_connections": "100",
             "shared_buffers": "128MB",
@@ -222,21 +221,12 @@ def _runnable(binaries: Path, root: Path, owner: Owner) -> Path:
     return copy / "bin"
 
 
-def _free_port(memory: Path) -> int:
+def _noted_port(memory: Path) -> int:
     """The port of the last time if it is free, so that a noted DSN stays true; else any free one, noted."""
     try:
         wanted = int(memory.read_text())
     except (OSError, ValueError):
         wanted = 0
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            # connections of a server that crashed linger; they do not keep its successor from the port
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            memory.write_text(str(found))
-            return found
-    raise BadSetting("no TCP port is free on 127.0.0.1")
+    found = free_port(wanted)
+    memory.write_text(str(found))
+    return found

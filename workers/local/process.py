@@ -9,12 +9,15 @@ import ctypes
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from indexer.errors import BadSetting
 
 UNPRIVILEGED = "nobody"
 _PR_SET_PDEATHSIG = 1
@@ -113,6 +116,21 @@ def alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def free_port(wanted: int) -> int:
+    """The wanted TCP port of 127.0.0.1 if it is free, else any free one. Raises BadSetting if there is none."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            # connections of a server that crashed linger; they do not keep its successor from the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise BadSetting("no TCP port is free on 127.0.0.1")
 
 
 def _dies_with_parent(by: signal.Signals) -> Callable[[], None] | None:

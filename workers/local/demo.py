@@ -1,0 +1,201 @@
+"""`gazetteer demo`: the whole thing on simulated chains; with a time limit, compared with the truth at the end."""
+
+import shlex
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from indexer.errors import DatabaseUnavailable
+from indexer.sim.world import HABITS
+from workers.local import data, verdict
+from workers.local.data import DEMO, Register
+from workers.local.process import free_port
+from workers.local.session import NEVER_S, Session, every, never, say
+from workers.local.stack import WORLD, Stack, flower_port, inherited, role
+from workers.local.verdict import SHOWN, Spread, Verdict
+from workers.local.world import CALENDAR, SETTINGS, Controls, kept
+
+SEED = "1"
+TURN_S = 5.0
+DRAIN_S = 30.0
+LOOK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the user asked for. `seed` None: the world that is there, else the first one. `for_s` None: until Ctrl-C."""
+
+    seed: str | None
+    for_s: float | None
+    data_dir: Path | None
+    workers: int
+    flower_port: int
+
+
+def run(wish: Wish) -> bool:
+    """Run it. False: the register differs from the truth."""
+    register = Register(data.base(wish.data_dir) / DEMO)
+    register.make()
+    with register.held("supervisor", TURN_S):
+        seed = settle_world(register, wish.seed)
+        port, world_port = flower_port(wish.flower_port)[0], free_port(_noted(register))
+        (register.root / "port").write_text(str(world_port))
+        stack = Stack(
+            command="demo",
+            register=register,
+            chains=tuple(HABITS),
+            workers=wish.workers,
+            flower_port=port,
+            inherited=inherited(ours=False),
+            own={"CONFIG": str(register.root / SETTINGS)},
+        )
+        _announce(wish, stack, seed)
+        session = Session(stack=stack, title=f"gazetteer demo   simulated chains, seed {seed}")
+        with session.everything():
+            found = _session(session, wish, seed, world_port)
+    if found is not None:
+        say("\n".join(summary(found)))
+    say("\n".join(next_steps(wish.data_dir)))
+    return found is None or found.equal
+
+
+def settle_world(register: Register, wanted: str | None) -> str:
+    """The seed of the world to show. One that has ended, or has another seed, is cleared away with its register."""
+    there = kept(register.root)
+    if there is None:
+        return wanted or SEED
+    seed, ended = there
+    if not ended and wanted in (None, seed):
+        return seed
+    say(f"the world of seed {seed} {'has ended' if ended else 'is left'}; a new one begins in {register.root}")
+    for path in (register.postgres, register.valkey):
+        shutil.rmtree(path, ignore_errors=True)
+    for name in ("run.json", "reader", SETTINGS, CALENDAR):
+        (register.root / name).unlink(missing_ok=True)
+    return wanted or seed
+
+
+def _noted(register: Register) -> int:
+    try:
+        return int((register.root / "port").read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _announce(wish: Wish, stack: Stack, seed: str) -> None:
+    taken = "" if stack.flower_port == wish.flower_port else f" (port {wish.flower_port} is taken)"
+    say(f"gazetteer demo: three simulated chains from seed {seed}, no key, no network")
+    say(f"data in {stack.register.root}, logs in {stack.register.logs}")
+    say(f"Flower at {stack.flower_url}{taken}; Ctrl-C stops everything")
+
+
+def _session(session: Session, wish: Wish, seed: str, port: int) -> Verdict | None:
+    stack, controls = session.stack, Controls(port)
+    words = ("--seed", seed, "--root", str(stack.register.root), "--port", str(port))
+    stack.supervisor.keep(role("simulate", "simulate", *words, stage=WORLD))
+    stack.start_servers()
+
+    def given_up() -> bool:
+        stack.supervisor.look()
+        return session.stopped
+
+    controls.await_start(given_up)
+    if session.stopped:
+        return None
+    stack.migrate()
+    if session.stopped:
+        return None
+    stack.start_roles()
+    if wish.for_s is None:
+        session.show((NEVER_S, never, None))
+        return None
+    return _judged(session, controls, wish.for_s)
+
+
+def _judged(session: Session, controls: Controls, for_s: float) -> Verdict | None:
+    truths: list[dict[str, Any]] = []
+
+    def end_world() -> bool:
+        controls.stop()
+        truths[:] = controls.truth()
+        return True
+
+    drained_after_s: list[float] = []
+    stopped_at: list[float] = []
+
+    def drained() -> bool:
+        stopped_at[:] = stopped_at or [time.monotonic()]
+        try:
+            done = verdict.drained(session.stack.url, truths)
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable(str(error)) from error
+        if done:
+            drained_after_s[:] = [time.monotonic() - stopped_at[0]]
+        return done
+
+    session.show(
+        (for_s, never, None),
+        (DRAIN_S, end_world, "the world ends"),
+        (DRAIN_S, every(LOOK_S, drained), "the world has ended, draining"),
+    )
+    if session.stopped:
+        return None
+    if drained_after_s:
+        say(f"drained {drained_after_s[0]:.0f} s after the world ended")
+    else:
+        say(f"not drained {DRAIN_S:.0f} s after the world ended")
+    return verdict.judge(session.stack.url, truths, session.followed_since_s)
+
+
+def summary(found: Verdict) -> list[str]:
+    """What came out, line by line."""
+    lines = [f"  {view:<16} {count:>9,} rows" for view, count in sorted(found.rows.items())]
+    lines += [
+        "",
+        f"head to row    {_told(found.head_to_row)}",
+        f"resolved       {_told(found.resolved)}",
+        "",
+    ]
+    lines += [f"  {each}" for each in found.differences[:SHOWN]]
+    if found.equal:
+        return [*lines, "the register equals the truth: every row of every view"]
+    more = len(found.differences) - SHOWN
+    rest = [f"  and {more:,} more"] if more > 0 else []
+    return [*lines, *rest, f"the register DIFFERS from the truth in {len(found.differences):,} places"]
+
+
+def _told(taken: Spread) -> str:
+    if taken.p50_s is None or taken.p99_s is None or taken.most_s is None:
+        return "nothing was measured"
+    return (
+        f"p50 {taken.p50_s:.3f} s   p99 {taken.p99_s:.3f} s   most {taken.most_s:.3f} s   "
+        f"({taken.measured:,} pools at the head)"
+    )
+
+
+def next_steps(data_dir: Path | None) -> list[str]:
+    """Three commands that work now that everything has stopped."""
+    where = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir.absolute()))}"
+    program = _program()
+    query = "select chain, dex, pair, fee_ppm, created_at from api.pools order by created_at desc limit 10"
+    return [
+        "",
+        "try next:",
+        f'  {program} sql{where} "{query}"',
+        f"  {program} status{where}",
+        f"  {program} tail{where}",
+    ]
+
+
+def _program() -> str:
+    """The command as this user can type it."""
+    found = shutil.which("gazetteer")
+    beside = Path(sys.executable).with_name("gazetteer")
+    if found is not None and Path(found).resolve() == beside.resolve():
+        return "gazetteer"
+    return shlex.quote(str(beside))
