@@ -29,7 +29,7 @@ def url(postgres_url, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def started(db):
+def started(db, url):  # noqa: ARG001 - the commands find it
     with store.begin(db) as tx:
         made.begin(tx)
     return db
@@ -47,10 +47,18 @@ def objects(result):
     return [json.loads(row) for row in result.stdout.splitlines()]
 
 
+def all_ended(db):
+    """Nothing holds events back: also a server's own transaction in another database would (autovacuum)."""
+    held = text("select pg_snapshot_xmin(s) = pg_snapshot_xmax(s) from pg_current_snapshot() as s")
+    with db.connect() as connection:
+        eventually(lambda: connection.execute(held).scalar_one(), what="the end of all transactions")
+
+
 @pytest.mark.usefixtures("url")
 def test_the_newest_twenty_are_printed_oldest_first(started):
     for number in range(100, 130):
         announce(started, number)
+    all_ended(started)
     told = objects(run("tail", "--json"))
     assert [each["block_number"] for each in told] == list(range(110, 130))
     assert {each["kind"] for each in told} == {"pool.created"}
@@ -61,11 +69,13 @@ def test_a_line_says_when_what_where_who_and_the_id_to_ask_for(started):
     with store.begin(started) as tx:
         made.step(tx, 1_001, 1_001, [made.created(1, 1_001)])
         made.resolve(tx, made.named(made.made_token(1), "AAA"), made.named(made.WETH, "WETH"))
+    all_ended(started)
     first, *others = run("tail").stdout.splitlines()
     pool = "0x" + made.created(1, 1_001).key.hex()
     assert first == f"2026-09-01 12:00:00 pool.created   ethereum  AAA-WETH       uniswap_v2   {pool} block 1001"
     assert sorted(row.split()[4] for row in others) == ["AAA", "WETH"]
     announce(started, 500)
+    all_ended(started)
     assert run("tail").stdout.splitlines()[-1].endswith("block 500 (history)")
 
 
@@ -73,6 +83,7 @@ def test_a_symbol_cannot_act_on_the_terminal(started):
     with store.begin(started) as tx:
         made.step(tx, 1_001, 1_001, [made.created(1, 1_001)])
         made.resolve(tx, made.named(made.made_token(1), "A\x1b[2J\u202eB"), made.named(made.WETH, "WETH"))
+    all_ended(started)
     out = run("tail").stdout + run("tail", "--json").stdout
     assert "\x1b" not in out
     assert "\u202e" not in out
@@ -83,6 +94,7 @@ def test_only_the_wanted_kinds_and_chain_are_printed(started):
     with store.begin(started) as tx:
         made.step(tx, 1_001, 1_001, [made.created(1, 1_001)])
         made.resolve(tx, made.named(made.made_token(1), "AAA"))
+    all_ended(started)
     assert [each["kind"] for each in objects(run("tail", "--json", "--kinds", "token.resolved"))] == ["token.resolved"]
     assert objects(run("tail", "--json", "--chain", "polygon")) == []
     assert len(objects(run("tail", "--json", "--chain", CHAIN, "--kinds", "pool.created, token.resolved"))) == 2
@@ -91,9 +103,11 @@ def test_only_the_wanted_kinds_and_chain_are_printed(started):
 def test_reading_on_after_a_key_prints_everything_behind_it_once(started):
     for number in range(100, 140):
         announce(started, number)
+    all_ended(started)
     first = objects(run("tail", "--json", "--after", "0:0"))
     assert [each["block_number"] for each in first] == list(range(100, 140))
     middle = first[17]
+    all_ended(started)
     rest = objects(run("tail", "--json", "--after", f"{middle['tx']}:{middle['id']}"))
     assert rest == first[18:]
 
@@ -107,6 +121,7 @@ def test_a_key_that_is_none_is_refused_with_its_form():
 
 def test_an_open_transaction_holds_back_what_came_later_and_nothing_is_missed(started):
     announce(started, 100)
+    all_ended(started)
     key = objects(run("tail", "--json"))[-1]
     after = f"{key['tx']}:{key['id']}"
     with started.begin() as slow:
@@ -224,4 +239,5 @@ def test_a_database_with_nothing_to_do_says_so(started):
     assert run("work", "list").stdout == "nothing is left to ask\n"
     with store.begin(started) as tx:
         assert events.last(tx) == events.START
+    all_ended(started)
     assert run("tail").stdout == ""
