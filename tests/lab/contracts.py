@@ -66,7 +66,7 @@ def call_data(signature: str, *values: object) -> bytes:
     return keccak(text=signature)[:4] + encode(types, list(values))
 
 
-def _arguments(signature: str) -> Any:  # noqa: ANN401 -- nodes of eth_abi's grammar
+def _arguments(signature: str) -> Any:
     inside = signature[signature.index("(") :]
     return parse(inside).components if inside != "()" else ()
 
