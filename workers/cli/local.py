@@ -23,6 +23,17 @@ with_flower_port = click.option(
 
 
 @click.command()
+@with_workers
+@with_flower_port
+@with_data_dir
+def up(workers: int, flower_port: int, data_dir: Path | None) -> None:
+    """Run everything on this machine, on real networks: the head, then the past, newest first."""
+    from workers.local import up as running  # noqa: PLC0415 - --help need not import it
+
+    running.run(data_dir, workers, flower_port)
+
+
+@click.command()
 @click.option("--seed", default=None, help="Decides what happens. Another one begins another world.")
 @click.option(
     "--for", "for_s", type=click.FloatRange(1, 86_400), default=None, help="Seconds; then compare with the truth."

@@ -182,7 +182,7 @@ def next_steps(data_dir: Path | None) -> list[str]:
     """Three commands that work now that everything has stopped."""
     where = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir.absolute()))}"
     program = _program()
-    query = "select chain, dex, pair, fee_ppm, created_at from api.pools order by created_at desc limit 10"
+    query = "select chain, pair, dex, created_at from api.new_pools limit 10"
     return [
         "",
         "try next:",

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from indexer.store.status import ChainLive, ChainTotals, NewPool
 WIDTH, HEIGHT = 80, 24
 STALE_S = 30.0
 MOST_NOTES = 3
+LONGEST_TROUBLE = 90
+"""In a line that tells of every chain."""
 SHORT_ADDRESS = (6, 4)
 LONGEST_TEXT = 200
 """Characters of a symbol that are looked at; more than any column shows."""
@@ -38,7 +40,10 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything on the screen. `eta_s` by chain name: seconds until history is read, None where nobody can tell."""
+    """Everything on the screen. `eta_s` by chain name: seconds until history is read, None where nobody can tell.
+
+    `endpoints` by chain name: whom it asks, as it may be shown.
+    """
 
     title: str
     now: datetime
@@ -47,6 +52,7 @@ class Snapshot:
     totals: Sequence[ChainTotals] = ()
     newest: Sequence[NewPool] = ()
     eta_s: Mapping[str, float | None]
+    endpoints: Mapping[str, str] = field(default_factory=dict)
     doing: str | None = None
     flower_url: str | None = None
     restarts: int = 0
@@ -75,7 +81,7 @@ def render(shot: Snapshot, width: int = WIDTH, height: int = HEIGHT) -> list[Lin
     """At most `height` lines of at most `width` cells."""
     top = [Line(_between(shot.title, _running(shot), width), "bold"), Line("")]
     top += _table(CHAINS, [_chain(each, shot) for each in shot.chains], width)
-    notes = [f"{each.chain}: {trouble}" for each in shot.chains if (trouble := _trouble(each))]
+    notes = [f"{each.chain}: {trouble}" for each in shot.chains if (trouble := _trouble(each, shot))]
     top += [Line(fit(f" {note}", width).rstrip(), "yellow") for note in notes[:MOST_NOTES]]
     bottom = [Line(""), Line(fit(_counts(shot), width).rstrip()), Line(_footer(shot, width), "dim")]
     columns = _widened(POOLS, PAIR, width)
@@ -90,7 +96,8 @@ def progress(shot: Snapshot) -> str:
     """The same in one line, for a log or a pipe."""
     parts = [
         f"{each.chain} head {_number(each.head)} lag {_lag(each)} {each.pools_last_minute}/min "
-        f"history {_percent(each)} eta {_eta(each, shot)}" + (f" ({trouble})" if (trouble := _trouble(each)) else "")
+        f"history {_percent(each)} eta {_eta(each, shot)}"
+        + (f" ({fit(trouble, LONGEST_TROUBLE).rstrip()})" if (trouble := _trouble(each, shot)) else "")
         for each in shot.chains
     ]
     return f"[{span(shot.running_s)}] " + " | ".join([*parts, _counts(shot).strip()])
@@ -204,15 +211,18 @@ def _eta(chain: ChainLive, shot: Snapshot) -> str:
     return "-" if seconds is None else span(seconds)
 
 
-def _trouble(chain: ChainLive) -> str | None:
+def _trouble(chain: ChainLive, shot: Snapshot) -> str | None:
     """Why a chain does not move; None while it does."""
     if chain.halted is not None:
         return f"halted: {chain.halted}"
     if chain.head is None:
-        return chain.note or "no endpoint has answered yet"
-    if chain.seen_age_s is not None and chain.seen_age_s > STALE_S:
-        return f"no endpoint has answered for {span(chain.seen_age_s)}" + (f": {chain.note}" if chain.note else "")
-    return None
+        since = "yet"
+    elif chain.seen_age_s is not None and chain.seen_age_s > STALE_S:
+        since = f"for {span(chain.seen_age_s)}"
+    else:
+        return None
+    why = chain.note or shot.endpoints.get(chain.chain)
+    return f"no endpoint has answered {since}" + (f": {why}" if why else "")
 
 
 def _running(shot: Snapshot) -> str:

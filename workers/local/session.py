@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -15,10 +15,14 @@ NEVER_S = float("inf")
 
 @dataclass(kw_only=True)
 class Session:
-    """`title` heads the screen. `followed_since_s`: when each chain was first seen ready, Unix seconds."""
+    """`title` heads the screen, `endpoints` says whom each chain asks.
+
+    `followed_since_s`: when each chain was first seen ready, Unix seconds.
+    """
 
     stack: Stack
     title: str
+    endpoints: Mapping[str, str] = field(default_factory=dict)
     started_at_s: float = field(default_factory=time.monotonic)
     followed_since_s: dict[str, float] = field(default_factory=dict)
 
@@ -72,6 +76,7 @@ class Session:
             show(
                 replace(
                     shot,
+                    endpoints=self.endpoints,
                     doing=shot.doing or doing,
                     flower_url=self.stack.flower_url,
                     restarts=supervisor.restarts,

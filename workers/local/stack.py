@@ -19,6 +19,9 @@ PREFIX = "GAZETTEER_"
 """Of every variable that a child is told."""
 FLOWER_PORT = 5555
 MIGRATE_S = 300.0
+PLAN_S = 60.0
+PLAN = "from workers.plan import plan_lines\nprint(*plan_lines(), sep='\\n')"
+"""A process of its own, as the settings of this one do not know the embedded servers."""
 FIRST, WORKERS, FLOWER, WORLD = range(4)
 """Stages of the end: whoever makes work before who does it, the world last."""
 WORKER_PATIENCE_S = 6.0
@@ -104,6 +107,15 @@ class Stack:
             broker_url=self.broker,
             flower_url=self.flower_url,
         )
+
+    def plan(self) -> list[str]:
+        """What history will cost, line by line, as `workers.plan` works it out; needs a migrated database."""
+        log = self.register.logs / "plan.log"
+        log.unlink(missing_ok=True)
+        asked = Role(name="plan", argv=(sys.executable, "-P", "-c", PLAN), stage=FIRST)
+        if self.supervisor.once(asked, PLAN_S):
+            return log.read_text(encoding="utf-8").splitlines()
+        return [] if self.supervisor.stop.is_set() else [f"no plan of history: {last_words(log)}"]
 
     def start_roles(self) -> None:
         """Everything that does the work; what shows pools first starts first."""
