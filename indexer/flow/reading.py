@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from indexer.dex import BY_NAME
 from indexer.errors import ProofMismatch, UndecodableLog
-from indexer.model import Address, Emitter, Hash32, Log, LogFilter, PoolCreated
+from indexer.model import Address, Emitter, Hash32, Log, LogFilter, PoolCreated, PoolKey
 from indexer.model.pool import Rejected
 
 
@@ -26,16 +26,22 @@ def listening(emitters: Sequence[Emitter]) -> LogFilter:
 
 
 def announced(emitters: Sequence[Emitter], logs: Sequence[Log]) -> Announced:
-    """Decode what watched (emitter, topic0) pairs announced; the rest of the filter's cross product is not ours."""
+    """Decode what watched (emitter, topic0) pairs announced; the rest of the filter's cross product is not ours.
+
+    Of several announcements of one pool by one emitter in one transaction the last stands: it says the most.
+    """
     watched: Mapping[tuple[Address, Hash32], Emitter] = {emitter.key: emitter for emitter in emitters}
-    created: list[PoolCreated] = []
+    created: dict[tuple[Hash32, Address, PoolKey], PoolCreated] = {}
     rejected: list[Rejected] = []
     for log in logs:
         emitter = watched.get((log.address, log.topics[0]))
         if emitter is None or log.block_number < emitter.factory.from_block:
             continue
         try:
-            created.append(BY_NAME[emitter.factory.protocol].decoders[log.topics[0]](log, emitter.factory))
+            pool = BY_NAME[emitter.factory.protocol].decoders[log.topics[0]](log, emitter.factory)
         except (UndecodableLog, ProofMismatch) as error:
             rejected.append(Rejected(log=log, reason=f"{type(error).__name__}: {error}"))
-    return Announced(created=tuple(created), rejected=tuple(rejected))
+        else:
+            # Algebra Integral announces a custom pool as a pool first and, in the same breath, with its deployer
+            created[log.tx_hash, log.address, pool.key] = pool
+    return Announced(created=tuple(created.values()), rejected=tuple(rejected))
