@@ -170,7 +170,7 @@ def test_why_reads_the_register():
             {"followed": False},
             "ethereum was never followed: run `gazetteer up` or `gazetteer follow ethereum`.",
         ),
-        ({}, "ethereum waits for its follower to see a head for the first time."),
+        ({}, "ethereum waits for a first answer: no endpoint has told its follower a head yet."),
         (
             {**AT_HEAD, "seen_age_s": 7_300.0, "note": "old"},
             "ethereum was last followed 2 hours ago: run `gazetteer up` or `gazetteer follow ethereum`.",

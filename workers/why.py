@@ -12,8 +12,9 @@ SHORTEST_STALL_S = 60.0
 class Facts:
     """What is known of one chain now. Ages in seconds, None where nobody told; `note` as the follower said it.
 
-    `usual_depth_s` is how far finality is behind the head in quiet times. `waits_for_consent`: blocks are missing,
-    and all endpoints have keys that nobody allowed to be spent on history; `history_off`: by the setting.
+    `followed`: it has an anchor, or a follower runs. `usual_depth_s`: how far finality is behind the head in quiet
+    times. `waits_for_consent`: all endpoints have keys, and nobody allowed to spend them on history; `history_off`:
+    by the setting.
     """
 
     chain: str
@@ -50,7 +51,7 @@ def _head(of: Facts) -> str | None:
 
 def _unfollowed(of: Facts) -> str:
     if of.seen_age_s is None and of.followed:
-        return "waits for its follower to see a head for the first time."
+        return "waits for a first answer: no endpoint has told its follower a head yet."
     last = "was never followed" if of.seen_age_s is None else f"was last followed {_span(of.seen_age_s)} ago"
     return f"{last}: run `gazetteer up` or `gazetteer follow {of.chain}`."
 
@@ -81,7 +82,8 @@ def _history(of: Facts) -> str | None:
 
 def _rest(of: Facts) -> str:
     if of.tokens_pending:
-        return f"is at the head, and {of.tokens_pending:,} token{_s(of.tokens_pending)} {_verb(of.tokens_pending)} to be asked."
+        wait = "token waits" if of.tokens_pending == 1 else "tokens wait"
+        return f"is at the head, and {of.tokens_pending:,} {wait} to be asked."
     return "is at the head and waits for nothing but the next block."
 
 
@@ -95,7 +97,3 @@ def _span(seconds: float) -> str:
             count = int(seconds // size)
             return f"{count} {name}{_s(count)}"
     return f"{int(seconds)} seconds"
-
-
-def _verb(count: int) -> str:
-    return "waits" if count == 1 else "wait"

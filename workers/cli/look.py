@@ -65,13 +65,13 @@ def status(as_json: bool, data_dir: Path | None) -> None:
 @with_data_dir
 def why(data_dir: Path | None) -> None:
     """One sentence a chain: what it waits for."""
-    simulated = (_runs(data_dir) or _Ways()).command == "demo"
+    runs = _runs(data_dir)
     with register(data_dir) as db:
         chains = standings(db)
     if not chains:
         raise Refused("no chain is known here yet: run gazetteer migrate")
     for each in chains:
-        click.echo(safe(sentence(_facts(each, simulated))))
+        click.echo(safe(sentence(_facts(each, runs or _Ways()))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,15 +127,15 @@ def _age_s(moment: datetime | None, now: datetime) -> float | None:
     return None if moment is None else (now - moment).total_seconds()
 
 
-def _facts(of: Standing, simulated: bool) -> Facts:
+def _facts(of: Standing, runs: _Ways) -> Facts:
     known = next((each for each in wiring.all_chains() if each.id == of.live.chain_id), None)
-    decided = wiring.settings()
+    decided, simulated = wiring.settings(), runs.command == "demo"
     urls = [url for url in wiring.urls(known.name) if url.startswith("http")] if known in wiring.chains() else []
     all_keyed = bool(urls) and all(map(wiring.is_keyed, urls))
     return Facts(
         chain=of.live.chain,
         halted=of.live.halted,
-        followed=of.live.anchor is not None,
+        followed=of.live.anchor is not None or (runs.root is not None and not runs.stopped),
         seen_age_s=of.live.seen_age_s,
         note=of.live.note,
         lag_blocks=of.live.lag_blocks,

@@ -132,7 +132,7 @@ def line(event: Event, subject: Subject | None) -> str:
     label = (subject.label if subject else None) or UNTOLD
     words = [at, f"{event.kind:<14}", f"{event.chain or UNTOLD:<9}", f"{safe(label):<14}"]
     if subject is not None and subject.dex:
-        words.append(f"{subject.dex:<12}")
+        words.append(f"{subject.dex:<20}")
     words.append(event.subject or UNTOLD)
     if event.block_number is not None:
         words.append(f"block {event.block_number}")
