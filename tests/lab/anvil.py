@@ -103,14 +103,17 @@ class Anvil:
     """A running node. Blocks are made by transactions (automine) until `automine(on=False)` says otherwise.
 
     `safe` is the head minus `slots`, `finalized` the head minus twice `slots`. `port` 0: any that is free.
+    `gas_limit` is of a block, and of a call that names none.
     """
 
-    def __init__(self, chain_id: int, *, slots: int = 1, port: int = 0, args: Sequence[str] = ()) -> None:
+    def __init__(
+        self, chain_id: int, *, slots: int = 1, port: int = 0, gas_limit: int = BLOCK_GAS, args: Sequence[str] = ()
+    ) -> None:
         self.chain_id = chain_id
         self._output: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- lives as long as the process
         command = [str(binary()), "--port", str(port), "--chain-id", str(chain_id), "--slots-in-an-epoch", str(slots)]
         self._process = subprocess.Popen(
-            [*command, "--gas-limit", str(BLOCK_GAS), *args],
+            [*command, "--gas-limit", str(gas_limit), *args],
             stdout=self._output,
             stderr=subprocess.STDOUT,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one prctl, no locks taken

@@ -19,7 +19,7 @@ from tests.lab.deploy import Site
 
 PRICE_ONE = 2**96
 DYNAMIC_FEE = 0x800000
-HOOKS = Address(b"\x7e" * 19 + b"\x80")  # its last bits say that it acts before swaps
+HOOKS = Address(b"\x7e" * 18 + b"\x00\x80")  # its last bits say that it acts before swaps
 NO_HOOKS = Address(bytes(20))
 V3_FEES = {"uniswap_v3": (100, 500, 3000, 10000), "pancakeswap_v3": (100, 500, 2500, 10000)}
 V4_KEYS = ((100, 1, NO_HOOKS), (500, 10, NO_HOOKS), (3000, 60, NO_HOOKS), (DYNAMIC_FEE, 60, HOOKS))
