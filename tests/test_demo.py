@@ -381,7 +381,10 @@ def test_a_demo_that_was_killed_goes_on_and_ends_equal(place: tuple[Path, Path])
         process.kill()
     until(lambda: not survivors(base), "the end of everything", 15.0)
     before = json.loads((base / "demo" / CALENDAR).read_text())
-    process = start(place, "--for", "20")
+    with start(place) as process:
+        time.sleep(8.0)  # wherever it is by then
+        process.kill()
+    process = start(place, "--for", "20")  # while what was killed is still on its way out
     told = finish(process)
     assert process.returncode == 0, told
     assert json.loads((base / "demo" / CALENDAR).read_text())["epoch_s"] == before["epoch_s"]

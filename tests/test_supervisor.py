@@ -139,6 +139,15 @@ def test_a_broker_that_crashes_comes_back_at_the_same_place(run: Supervisor, ser
     assert server.url == url
 
 
+def test_a_server_that_was_found_running_is_started_again_when_it_goes(run: Supervisor, server_root: Path) -> None:
+    earlier, found = Valkey(server_root / "found"), Valkey(server_root / "found")
+    earlier.start()
+    run.serve(found)
+    assert found.poll() is None
+    earlier.stop()
+    until(lambda: (run.look(), found.is_up)[1], "another server")
+
+
 def test_a_server_that_does_not_come_back_is_tried_again_and_roles_go_on(run: Supervisor) -> None:
     class Broken:
         """A server whose disk is full for a while."""

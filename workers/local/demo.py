@@ -6,24 +6,27 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from indexer.errors import DatabaseUnavailable
-from indexer.sim.world import HABITS
-from workers.local import data, verdict
+from workers.local import data
 from workers.local.data import DEMO, Register
 from workers.local.process import free_port
 from workers.local.session import NEVER_S, Session, every, never, say
 from workers.local.stack import WORLD, Stack, flower_port, inherited, role
-from workers.local.verdict import SHOWN, Spread, Verdict
 from workers.local.world import CALENDAR, SETTINGS, Controls, kept
 
 SEED = "1"
 TURN_S = 5.0
 DRAIN_S = 30.0
 LOOK_S = 1.0
+SHOWN = 20
+"""Differences."""
+
+if TYPE_CHECKING:  # importing it takes as long as a server to start, and it is needed last
+    from workers.local.verdict import Spread, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ def run(wish: Wish) -> bool:
         stack = Stack(
             command="demo",
             register=register,
-            chains=tuple(HABITS),
+            chains=(),  # the world tells them
             workers=wish.workers,
             flower_port=port,
             inherited=inherited(ours=False),
@@ -94,7 +97,7 @@ def _announce(wish: Wish, stack: Stack, seed: str) -> None:
     say(f"Flower at {stack.flower_url}{taken}; Ctrl-C stops everything")
 
 
-def _session(session: Session, wish: Wish, seed: str, port: int) -> Verdict | None:
+def _session(session: Session, wish: Wish, seed: str, port: int) -> "Verdict | None":
     stack, controls = session.stack, Controls(port)
     words = ("--seed", seed, "--root", str(stack.register.root), "--port", str(port))
     stack.supervisor.keep(role("simulate", "simulate", *words, stage=WORLD))
@@ -104,7 +107,7 @@ def _session(session: Session, wish: Wish, seed: str, port: int) -> Verdict | No
         stack.supervisor.look()
         return session.stopped
 
-    controls.await_start(given_up)
+    stack.chains = controls.await_start(given_up)
     if session.stopped:
         return None
     stack.migrate()
@@ -117,7 +120,9 @@ def _session(session: Session, wish: Wish, seed: str, port: int) -> Verdict | No
     return _judged(session, controls, wish.for_s)
 
 
-def _judged(session: Session, controls: Controls, for_s: float) -> Verdict | None:
+def _judged(session: Session, controls: Controls, for_s: float) -> "Verdict | None":
+    from workers.local import verdict  # noqa: PLC0415
+
     truths: list[dict[str, Any]] = []
 
     def end_world() -> bool:
@@ -152,7 +157,7 @@ def _judged(session: Session, controls: Controls, for_s: float) -> Verdict | Non
     return verdict.judge(session.stack.url, truths, session.followed_since_s)
 
 
-def summary(found: Verdict) -> list[str]:
+def summary(found: "Verdict") -> list[str]:
     """What came out, line by line."""
     lines = [f"  {view:<16} {count:>9,} rows" for view, count in sorted(found.rows.items())]
     lines += [
@@ -169,7 +174,7 @@ def summary(found: Verdict) -> list[str]:
     return [*lines, *rest, f"the register DIFFERS from the truth in {len(found.differences):,} places"]
 
 
-def _told(taken: Spread) -> str:
+def _told(taken: "Spread") -> str:
     if taken.p50_s is None or taken.p99_s is None or taken.most_s is None:
         return "nothing was measured"
     return (

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from indexer.errors import BadSetting, DatabaseUnavailable
-from workers.local.process import Owner, alive, end, free_port, spawn, tail_of, unprivileged
+from workers.local.process import Owner, end, free_port, is_ours, spawn, tail_of, unprivileged
 
 USER = "gazetteer"
 DATABASE = "gazetteer"
@@ -47,7 +47,8 @@ class Postgres:
     def pid(self) -> int | None:
         """The server's process number while it is up, whoever started it."""
         lines = self._pid_file()
-        return int(lines[0]) if lines and lines[0].isdigit() and alive(int(lines[0])) else None
+        pid = int(lines[0]) if lines and lines[0].isdigit() else 0
+        return pid if pid and is_ours(pid, str(self._data)) else None
 
     @property
     def is_up(self) -> bool:
@@ -75,8 +76,10 @@ class Postgres:
         self._make_database()
 
     def poll(self) -> int | None:
-        """Exit code of the server that we started; None while it runs."""
-        return None if self._process is None else self._process.poll()
+        """None while it runs; else its exit code, 0 where another had started it."""
+        if self._process is None:
+            return None if self.is_up else 0
+        return self._process.poll()
 
     def stop(self) -> None:
         """Fast shutdown (SIGINT): open transactions are rolled back, everything committed is kept."""

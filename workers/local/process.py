@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from indexer.errors import BadSetting
 
 UNPRIVILEGED = "nobody"
@@ -116,6 +118,16 @@ def alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def is_ours(pid: int, word: str) -> bool:
+    """Whether a process of this number exists and names `word` in its command line: numbers are used again."""
+    try:
+        return word in " ".join(psutil.Process(pid).cmdline())
+    except psutil.AccessDenied:
+        return True
+    except psutil.Error:
+        return False
 
 
 def free_port(wanted: int) -> int:

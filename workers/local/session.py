@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from indexer.errors import Retryable
@@ -39,8 +39,9 @@ class Session:
         try:
             yield
         finally:
-            say("stopping" + ("" if supervisor.hurry.is_set() else " (Ctrl-C again to kill)"))
             supervisor.stop.set()
+            with suppress(OSError):  # whoever read our words may be gone; our children have to go too
+                say("stopping" + ("" if supervisor.hurry.is_set() else " (Ctrl-C again to kill)"))
             supervisor.end()
 
     def show(self, *parts: tuple[float, Callable[[], bool], str | None]) -> None:

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from indexer.errors import BadSetting, BrokerUnavailable
-from workers.local.process import end, spawn, tail_of
+from workers.local.process import end, is_ours, spawn, tail_of
 
 START_S = 30.0
 STOP_S = 20.0
@@ -52,6 +52,7 @@ class Valkey:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises BrokerUnavailable with the end of its log."""
+        self._await_earlier()
         if self.is_up:
             return
         self._process = spawn(self._command(), log=self.log)
@@ -62,8 +63,10 @@ class Valkey:
             time.sleep(LOOK_S)
 
     def poll(self) -> int | None:
-        """Exit code of the server that we started; None while it runs."""
-        return None if self._process is None else self._process.poll()
+        """None while it runs; else its exit code, 0 where another had started it."""
+        if self._process is None:
+            return None if self.is_up else 0
+        return self._process.poll()
 
     def stop(self) -> None:
         """End it cleanly."""
@@ -78,11 +81,24 @@ class Valkey:
             self._process.wait()
             self._process = None
 
+    def _await_earlier(self) -> None:
+        """A server whose supervisor was killed is on its way out, and takes the socket's name with it."""
+        deadline = time.monotonic() + STOP_S
+        while self._earlier() and not self.is_up and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+
+    def _earlier(self) -> bool:
+        try:
+            return is_ours(int((self._root / "pid").read_text()), str(self._socket))
+        except (OSError, ValueError):
+            return False
+
     def _command(self) -> list[str]:
         options = {
             "port": "0",
             "unixsocket": str(self._socket),
             "unixsocketperm": "700",
+            "pidfile": str(self._root / "pid"),
             "dir": str(self._root),
             "appendonly": "yes",
             "appendfsync": "everysec",

@@ -45,7 +45,6 @@ CLOCK: Mapping[str, tuple[str, ...]] = {
 }
 """Columns that say when or through whom something was learned, which the truth does not know. `reason` is prose."""
 
-SHOWN = 20
 NEW_FOR = timedelta(hours=24)
 LONGEST_VALUE = 60
 

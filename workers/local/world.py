@@ -54,18 +54,17 @@ class Controls:
         self._at = f"http://127.0.0.1:{port}/control"
         self._pool = urllib3.PoolManager(retries=False, timeout=CONTROL_S)
 
-    def await_start(self, given_up: Callable[[], bool]) -> None:
-        """Wait until it answers, or until `given_up()`."""
+    def await_start(self, given_up: Callable[[], bool]) -> tuple[str, ...]:
+        """Wait until it answers, or until `given_up()`; returns the names of its chains."""
         deadline = time.monotonic() + START_S
         while not given_up():
             try:
-                self._ask("GET", "status")
+                return tuple(chain["chain"] for chain in self._ask("GET", "status"))
             except NodeUnavailable:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(LOOK_S)
-            else:
-                return
+        return ()
 
     def stop(self) -> None:
         """End its time: nothing is mined any more, everything is final."""
