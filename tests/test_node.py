@@ -154,6 +154,16 @@ def test_a_refused_batch_is_halved_down_to_single_requests(node, endpoint):
     assert node.heads().latest.number == 100
 
 
+def test_a_batch_that_is_refused_in_the_name_of_its_first_request_is_halved_too(node, endpoint):
+    def refuse_as_geth(replies):
+        if len(replies) <= 2:
+            return replies
+        return [fail(-32600, "batch too large") | {"id": replies[0]["id"]}]
+
+    endpoint.reshape = refuse_as_geth
+    assert [header.number for header in node.headers(list(range(1, 9)))] == list(range(1, 9))
+
+
 def test_heads_are_read_in_one_batch_and_an_unknown_tag_is_none(node, endpoint):
     heads = node.heads()
     assert (heads.latest.number, heads.finalized.number) == (100, 90)

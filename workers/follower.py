@@ -39,6 +39,9 @@ STANDBY_S = 2.0
 DATABASE_AWAY_S = 1.0
 KICK_EVERY_S = 2.0
 HALT_AFTER_S = 60.0
+SHORTER_AFTER_BLOCKS = 10
+SHORTER_AFTER_S = 5.0
+"""After so long with every endpoint's head behind our tip the chain did become shorter: no node lags for ever."""
 
 
 @dataclass(kw_only=True)
@@ -54,8 +57,10 @@ class Follower:
     ranges: Ranges = field(default_factory=Ranges)
     clock: Clock = database_time
     halt_after_s: float = HALT_AFTER_S
+    monotonic: Callable[[], float] = time.monotonic
     _kicked_at: float = 0.0
     _forked_since: float | None = None
+    _behind_since: float | None = None
     _suspicious: set[str] = field(default_factory=set)
     _note: str | None = None
     _seen: tuple[Heads, str] | None = None
@@ -81,6 +86,8 @@ class Follower:
         except DatabaseUnavailable as error:
             log.warning("database away", extra={"chain": self.chain.name, "error": str(error)})
             self.stop.wait(DATABASE_AWAY_S)
+        except Moved as error:
+            log.info("another follower was faster", extra={"chain": self.chain.name, "error": str(error)})
 
     def _with_some_node(self, act: Callable[[Node], bool]) -> bool:
         """Let `act` try one endpoint after the other; False when none could do it."""
@@ -90,14 +97,14 @@ class Follower:
                 self._note = f"no endpoint can be asked: {self.endpoints.why()}"
                 return False
             try:
-                started = time.monotonic()
+                started = self.monotonic()
                 result = act(node)
             except (DatabaseUnavailable, Moved):
                 raise
             except (Retryable, RangeRefused, Refused) as error:
                 self._failed(node, error)
             else:
-                self.endpoints.succeeded(node, time.monotonic() - started)
+                self.endpoints.succeeded(node, self.monotonic() - started)
                 return result
         return False
 
@@ -112,7 +119,7 @@ class Follower:
 
     def _forked(self, error: ForkBelowAnchor) -> None:
         """Every endpoint shows another chain below our anchor: after a while, only a person can decide."""
-        now = time.monotonic()
+        now = self.monotonic()
         self._forked_since = self._forked_since or now
         if now - self._forked_since >= self.halt_after_s and not self.endpoints.usable():
             reason = f"every endpoint forked below our anchor ({error}); run: gazetteer status"
@@ -122,7 +129,7 @@ class Follower:
     def _step(self, node: Node) -> bool:
         """One step; True when another may follow at once."""
         follow.start(self.db, node, self.chain, self.clock)
-        stride = follow.Stride(blocks=self.ranges.span(), strict=len(self._suspicious) < self.endpoints.count)
+        stride = self._stride()
         try:
             step = follow.converge(self.db, node, self.chain, self.clock, stride)
         except RangeRefused as refusal:
@@ -135,12 +142,24 @@ class Follower:
         self._forked_since = None
         if isinstance(step, follow.Behind):
             self.endpoints.lagging(node, step.heads.latest.number)
+            self._behind_since = self.monotonic() if self._behind_since is None else self._behind_since
+            return False
+        self._behind_since = None
         if not isinstance(step, follow.Advanced):
             return isinstance(step, follow.Torn)
         self._suspicious.clear()
         self.ranges.served(1, step.blocks, step.logs)
         self._after(step)
         return step.tip.number < step.heads.latest.number
+
+    def _stride(self) -> follow.Stride:
+        patience_s = max(SHORTER_AFTER_BLOCKS * self.chain.block_time_s, SHORTER_AFTER_S)
+        behind_s = 0.0 if self._behind_since is None else self.monotonic() - self._behind_since
+        return follow.Stride(
+            blocks=self.ranges.span(),
+            strict=len(self._suspicious) < self.endpoints.count,
+            shorter=behind_s >= patience_s,
+        )
 
     def _after(self, step: follow.Advanced) -> None:
         """After the commit: wake the workers, say what happened."""
@@ -168,21 +187,20 @@ class Follower:
 
     def _tell(self) -> None:
         """What was seen, for people; and a kick while due live work exists, for what earlier kicks lost."""
-        now = time.monotonic()
+        now = self.monotonic()
         due = now - self._kicked_at >= KICK_EVERY_S
         with store.begin(self.db) as tx:
             moment = self.clock(tx)
-            if self._seen is not None:
-                heads, name = self._seen
-                cursor.sight(
-                    tx,
-                    self.chain.id,
-                    heads=heads,
-                    endpoint=name,
-                    wakeups=self.waker.mode,
-                    note=self._note,
-                    now=moment,
-                )
+            heads, name = self._seen or (None, None)
+            cursor.sight(
+                tx,
+                self.chain.id,
+                heads=heads,
+                endpoint=name,
+                wakeups=self.waker.mode,
+                note=self._note,
+                now=moment,
+            )
             waiting = [row[0] for row in work.due(tx, moment) if row[1] == self.chain.name] if due else []
         if due:
             self._kicked_at = now

@@ -14,7 +14,7 @@ from indexer.flow.ranges import Ranges
 from indexer.known import Chain
 from indexer.model import Address, ChainId, Factory, LogFilter
 from indexer.settings import Settings
-from indexer.store import Db, consent, facts
+from indexer.store import Db, consent, facts, quotes
 from indexer.store.clock import database_time
 from indexer.wire.budget import Budget, Lane, budgeted, connect
 from indexer.wire.endpoints import Endpoints
@@ -121,6 +121,7 @@ def load_facts() -> None:
     """Make the database say what is known: chains, factories, quote tokens."""
     with store.begin(db()) as tx:
         facts.load(tx, chains(), factories())
+        quotes.load(tx, known.quote_rank())
 
 
 def database_url() -> str:

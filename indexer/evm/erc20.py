@@ -49,7 +49,7 @@ def describe(token: Address) -> Dialogue[Described]:
 
 
 def text_field(answer: Answer, limit: int) -> Field:
-    """`ok` with cleaned text; `absent`: it reverted or showed nothing; `malformed`: it returned bytes that are no text."""
+    """`ok`: cleaned text. `absent`: it reverted or showed nothing. `malformed`: it returned bytes that are no text."""
     if not _told(answer):
         return Field(status="absent", raw=answer.data[:RAW_BYTES] or None)
     raw = answer.data[:RAW_BYTES]

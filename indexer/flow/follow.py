@@ -24,10 +24,15 @@ MARKS_A_BATCH = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stride:
-    """How far one step may read, in blocks."""
+    """How far one step may read, in blocks.
+
+    `strict`: logs that nobody asked for are suspicious. `shorter`: a head behind our tip is believed to be a fork
+    that is shorter than what it replaced, and not a lagging endpoint.
+    """
 
     blocks: int
     strict: bool = True
+    shorter: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +111,16 @@ def converge(db: Db, node: Node, chain: Chain, clock: Clock, stride: Stride) -> 
     if where.halted is not None:
         return Halted(reason=where.halted)
     heads = node.heads()
-    if heads.latest.number < where.tip.number:
+    latest = heads.latest
+    believed = latest.number >= where.tip.number or (stride.shorter and latest.number > where.anchor.number)
+    if not believed:
         return Behind(heads=heads)
     fork = where.tip
-    if heads.latest.number == where.tip.number:
-        if heads.latest.hash == where.tip.hash:
+    if latest.number <= where.tip.number:
+        if latest.hash == where.tip.hash:
             return AtHead(heads=heads)
-        fork = newest_canonical(node, marks)
+        below = [mark for mark in marks if mark.number < latest.number]
+        fork = newest_canonical(node, below or marks[-1:])
     return _step(db, node, _Reading(where, marks, emitters, heads, fork), clock, stride)
 
 

@@ -2,11 +2,11 @@
 
 A batch is claimed in one short transaction, asked outside of any, and written in another short one, fenced by the
 lease: who lost it writes nothing. A positive answer is kept at once. A negative one is provisional until the same
-token was asked again, alone, at a final block that is not older than the first asking.
+token was asked again, alone, at a final block that is not older than the newest pool of this token.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from indexer import store
@@ -44,7 +44,7 @@ class _Batch:
     cursor: Cursor
     first: tuple[Address, ...]
     again: tuple[Address, ...]
-    early: tuple[tuple[Address, BlockRef], ...]
+    early: tuple[tuple[Address, int], ...]
 
 
 def resolve_tokens(db: Db, node: Node, chain: Chain, clock: Clock, *, lease_s: float) -> Resolved:
@@ -70,12 +70,13 @@ def _claim_tokens(tx: store.Tx, chain: Chain, now: datetime, lease_s: float) -> 
     if claimed is None:
         return None
     asked = tokens.to_ask(tx, chain.id, claimed.keys)
+    since = tokens.mentioned(tx, chain.id, [token for token, again in asked if again])
     return _Batch(
         claimed=claimed,
         cursor=where,
-        first=tuple(token for token, pin in asked if pin is None),
-        again=tuple(token for token, pin in asked if pin is not None and pin.number <= where.anchor.number),
-        early=tuple((token, pin) for token, pin in asked if pin is not None and pin.number > where.anchor.number),
+        first=tuple(token for token, again in asked if not again),
+        again=tuple(Address(token) for token, block in since.items() if block <= where.anchor.number),
+        early=tuple((Address(token), block) for token, block in since.items() if block > where.anchor.number),
     )
 
 
@@ -114,15 +115,24 @@ def _token(chain: Chain, address: Address, told: erc20.Described, pin: BlockRef,
     )
 
 
+def _as_of(token: Token, since: int) -> Token:
+    """A negative older than the newest mention stays provisional: a pool was announced while it was asked."""
+    settled = not token.provisional and all(
+        field.status == "ok" for field in (token.symbol, token.name, token.decimals)
+    )
+    return token if settled or token.pin.number >= since else replace(token, provisional=True)
+
+
 def _write_tokens(tx: store.Tx, chain: Chain, batch: _Batch, read: Sequence[Token], now: datetime) -> Resolved:
+    since = tokens.mentioned(tx, chain.id, batch.claimed.keys, lock=True)
     mine = work.mine(tx, batch.claimed, now)
-    ours = [token for token in read if token.address in mine]
+    ours = [_as_of(token, since[token.address]) for token in read if token.address in mine]
     written = tokens.write(tx, ours, now)
     work.done(tx, batch.claimed, [token.address for token in ours if not token.provisional])
-    waiting = [(token.address, token.pin) for token in ours if token.provisional]
-    waiting += [(address, pin) for address, pin in batch.early if address in mine]
+    waiting = [(token.address, since[token.address]) for token in ours if token.provisional]
+    waiting += [(address, block) for address, block in batch.early if address in mine]
     if waiting:
-        due = now + _until_final(chain, batch.cursor, max(pin.number for _, pin in waiting))
+        due = now + _until_final(chain, batch.cursor, max(block for _, block in waiting))
         work.again(tx, batch.claimed, [key for key, _ in waiting], due, "a negative waits for finality")
     known = {token.address for token in read} | {address for address, _ in batch.early}
     work.done(tx, batch.claimed, [key for key in batch.claimed.keys if key not in known])
@@ -135,9 +145,9 @@ def _write_tokens(tx: store.Tx, chain: Chain, batch: _Batch, read: Sequence[Toke
     )
 
 
-def _until_final(chain: Chain, where: Cursor, pin_number: int) -> timedelta:
-    """Half the time that the anchor should need to reach `pin_number`, so that waiting converges on it."""
-    wait_s = (pin_number - where.anchor.number) * chain.block_time_s / 2
+def _until_final(chain: Chain, where: Cursor, block: int) -> timedelta:
+    """Half the time that the anchor should need to reach `block`, so that waiting converges on it."""
+    wait_s = (block - where.anchor.number) * chain.block_time_s / 2
     return timedelta(seconds=min(max(wait_s, CONFIRM_SOONEST_S), CONFIRM_LATEST_S))
 
 

@@ -1,4 +1,4 @@
-"""One endpoint: a ledger behind a list of faults, spoken to in bytes. Without faults it is an honest node."""
+"""One endpoint: a chain behind a list of faults, spoken to in bytes. Without faults it is an honest node."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +11,9 @@ import orjson
 from indexer.errors import AnswerTooLarge, NodeUnavailable, RateLimited, TimedOut
 from indexer.sim.chance import chance
 from indexer.sim.faults import Fault, Name, Struck, check_logs, check_request, spoil_block, spoil_logs
-from indexer.sim.ledger import Ledger, View
 from indexer.sim.rpc import INVALID_REQUEST, PARSE_ERROR, SERVER_ERROR, Manners, Rpc, RpcError
 from indexer.sim.shapes import Json
+from indexer.sim.source import Source, View
 
 ERROR_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 SERVER_ERRORS = (500, 502, 503, 504)
@@ -37,7 +37,7 @@ class Endpoint:
     def __init__(
         self,
         name: str,
-        ledger: Ledger,
+        ledger: Source,
         *,
         faults: Sequence[Fault] = (),
         manners: Manners | None = None,
@@ -50,7 +50,7 @@ class Endpoint:
         self._exchanges = 0
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> Source:
         """The chain behind it."""
         return self.rpc.ledger
 

@@ -18,6 +18,7 @@ from indexer.sim.contracts import Contract
 from indexer.sim.families import can_announce
 from indexer.sim.pending import Pending
 from indexer.sim.prefix import Prefix
+from indexer.sim.source import View
 from indexer.sim.standing import Standing
 from indexer.sim.tokens import TokenSpec, plain
 
@@ -50,42 +51,6 @@ class Habits:
     stall_share: float = 0.0
     stall_ticks: int = 60
     flaw_share: float = 0.01
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """The chain as a node saw it after some tick: a branch up to `head`, and what it called safe and finalized."""
-
-    ledger: "Ledger"
-    tick: int
-    head: Block
-    safe: int
-    finalized: int
-
-    def block(self, number: int) -> Block | None:
-        """The block of this number on this branch; None above the head."""
-        if not 0 <= number <= self.head.number:
-            return None
-        at = self.head
-        while at.number > number and at.parent is not None and not self.ledger.is_canonical(at):
-            at = at.parent
-        return at if at.number == number else self.ledger.canonical(number)
-
-    def has(self, block: Block) -> bool:
-        """Whether this block is on this branch."""
-        found = self.block(block.number)
-        return found is not None and found.hash == block.hash
-
-    def entries(self, first: int, last: int) -> Iterator[Entry]:
-        """Every log of first..last, in order; blocks above the head have none."""
-        for number in self.ledger.eventful(first, min(last, self.head.number)):
-            block = self.block(number)
-            if block is not None:
-                yield from self.ledger.entries(block)
-
-    def contract(self, address: Address, at: Block) -> Contract | None:
-        """The contract that was deployed at this address up to block `at` of this branch; None if there was none."""
-        return self.ledger.contract(address, self, at)
 
 
 class Ledger:
@@ -177,11 +142,10 @@ class Ledger:
         """The token or asked pool at this address as of block `at` of `view`; None if nobody lived there yet."""
         if address in self.quotes:
             return self.quotes[address]
-        found = self._standing.contract(address)
-        if found is None:
-            return None
-        contract, births = found
-        return contract if any(birth.number <= at.number and view.has(birth) for birth in births) else None
+        for contract, birth in self._standing.births(address):
+            if birth.number <= at.number and view.has(birth):
+                return contract
+        return None
 
     def advance(self) -> None:
         """One tick: mostly a block, sometimes nothing, sometimes a fork. No-op after `stop`."""

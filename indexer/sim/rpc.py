@@ -1,4 +1,4 @@
-"""JSON-RPC over a ledger, in the words of geth: what an honest node answers about one view of the chain."""
+"""JSON-RPC over a chain, in the words of geth: what an honest node answers about one view of the chain."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from indexer.model import Address, Hash32, Log
 from indexer.sim.blocks import Block
 from indexer.sim.contracts import REVERT, Reply
-from indexer.sim.ledger import Ledger, View
 from indexer.sim.machine import INTRINSIC_GAS, Machine
 from indexer.sim.shapes import Json, block_json, hexed, log_json
+from indexer.sim.source import Source, View
 
 CODE = bytes.fromhex("60806040")
 GAS_CAP = 50_000_000
@@ -78,7 +78,7 @@ class LogQuery:
 class Rpc:
     """The methods of one honest node."""
 
-    def __init__(self, ledger: Ledger, manners: Manners | None = None) -> None:
+    def __init__(self, ledger: Source, manners: Manners | None = None) -> None:
         self.ledger = ledger
         self.manners = manners or Manners()
         self._methods: dict[str, Callable[[View, Sequence[object]], object]] = {

@@ -14,9 +14,9 @@ from aiohttp import WSMsgType, web
 from indexer.sim.blocks import Block
 from indexer.sim.chance import chance
 from indexer.sim.endpoint import Endpoint
-from indexer.sim.ledger import View
 from indexer.sim.rpc import INVALID_PARAMS, LogQuery, RpcError
 from indexer.sim.shapes import Json, log_json
+from indexer.sim.source import View
 
 MOST_WAITING = 4_096
 HEARTBEAT_S = 20.0

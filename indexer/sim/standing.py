@@ -16,7 +16,7 @@ class Standing:
     def __init__(self) -> None:
         self._counts: dict[Address, int] = {}
         self._taken: set[Place] = set()
-        self._births: dict[Address, tuple[Contract, dict[Hash32, Block]]] = {}
+        self._births: dict[Address, dict[Hash32, tuple[Contract, Block]]] = {}
 
     def admitted(self, wanted: Sequence[Creation]) -> tuple[tuple[Creation, int], ...]:
         """What can be included next, each with its factory's count after it: one pool a factory and pair."""
@@ -47,8 +47,7 @@ class Standing:
                 self._deploy(Address(facts.key), AskedPool(tick_spacing=facts.answered_tick_spacing), block)
 
     def _deploy(self, address: Address, contract: Contract, block: Block) -> None:
-        _, births = self._births.setdefault(address, (contract, {}))
-        births[block.hash] = block
+        self._births.setdefault(address, {})[block.hash] = contract, block
 
     def take_back(self, block: Block) -> None:
         """The branch no longer holds it. Its tokens are remembered: another branch may still be asked about."""
@@ -57,7 +56,6 @@ class Standing:
             if creation.makes_pool:
                 self._counts[creation.factory.address] -= 1
 
-    def contract(self, address: Address) -> tuple[Contract, Collection[Block]] | None:
-        """A contract, and every block of whichever branch in which it is or was deployed."""
-        found = self._births.get(address)
-        return None if found is None else (found[0], found[1].values())
+    def births(self, address: Address) -> Collection[tuple[Contract, Block]]:
+        """What was deployed at this address, and in which block of whichever branch: two branches may differ in it."""
+        return self._births.get(address, {}).values()

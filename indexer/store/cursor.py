@@ -57,13 +57,13 @@ _SIGHT = text("""
          endpoint, wakeups, note, seen_at)
     values (:chain_id, :head, to_timestamp(:head_s), :safe, :finalized, :now, :endpoint, :wakeups, :note, :now)
     on conflict (chain_id) do update set
-        head_number = excluded.head_number,
-        head_block_at = excluded.head_block_at,
+        head_number = coalesce(excluded.head_number, s.head_number),
+        head_block_at = coalesce(excluded.head_block_at, s.head_block_at),
         safe_number = greatest(s.safe_number, excluded.safe_number),
         finalized_number = greatest(s.finalized_number, excluded.finalized_number),
         finalized_moved_at = case when excluded.finalized_number > coalesce(s.finalized_number, -1)
                                   then excluded.finalized_moved_at else s.finalized_moved_at end,
-        endpoint = excluded.endpoint,
+        endpoint = coalesce(excluded.endpoint, s.endpoint),
         wakeups = excluded.wakeups,
         note = excluded.note,
         seen_at = excluded.seen_at
@@ -134,21 +134,22 @@ def sight(
     tx: Tx,
     chain_id: ChainId,
     *,
-    heads: Heads,
-    endpoint: str,
+    heads: Heads | None,
+    endpoint: str | None,
     wakeups: str,
     note: str | None,
     now: datetime,
 ) -> None:
-    """What the follower saw last, for people. Safe and finalized never go back."""
+    """What the follower saw last, for people; without `heads` only why it saw nothing. Finality never goes back."""
+    latest, safe, final = (heads.latest, heads.safe, heads.finalized) if heads else (None, None, None)
     tx.execute(
         _SIGHT,
         {
             "chain_id": chain_id,
-            "head": heads.latest.number,
-            "head_s": heads.latest.timestamp_s,
-            "safe": heads.safe.number if heads.safe else None,
-            "finalized": heads.finalized.number if heads.finalized else None,
+            "head": latest and latest.number,
+            "head_s": latest and latest.timestamp_s,
+            "safe": safe and safe.number,
+            "finalized": final and final.number,
             "endpoint": endpoint,
             "wakeups": wakeups,
             "note": note,

@@ -77,7 +77,7 @@ _COPIED = text(
 _UPDATE = text(f"""
     update gazetteer.pools p set
         {", ".join(f"{name} = told.{name}" for name, _, _ in _COLUMNS)},
-        orphaned_at = null, answered_block = null, answered_at = null
+        source = :source, orphaned_at = null, answered_block = null, answered_at = null
     from {_TOLD} as told
     where p.chain_id = :chain_id and p.pool_key = told.pool_key
 """)
@@ -107,10 +107,10 @@ def insert(
         raise Moved(message)
 
 
-def rewrite(tx: Tx, chain_id: ChainId, pools: Sequence[PoolCreated], times: Times) -> None:
+def rewrite(tx: Tx, chain_id: ChainId, pools: Sequence[PoolCreated], times: Times, *, source: str) -> None:
     """Locked rows take over every fact of another announcement of the same key, and are alive again."""
     if pools:
-        tx.execute(_UPDATE, {"chain_id": chain_id} | _arrays(pools, times))
+        tx.execute(_UPDATE, {"chain_id": chain_id, "source": source} | _arrays(pools, times))
 
 
 def _arrays(pools: Sequence[PoolCreated], times: Times) -> dict[str, object]:

@@ -11,7 +11,7 @@ from indexer.model.pool import Rejected
 from indexer.store import Tx, facts, instruments, pool_rows, rejected, tokens, work
 from indexer.store.pool_rows import Times
 
-_Row = Row[tuple[bytes, bytes, int, bytes, bytes, int, str, bool]]
+_Row = Row[tuple[bytes, bytes, bytes, int, bytes, bytes, int, str, bool]]
 
 # Rows that hold one of the announced keys, and rows that the answer should have held; locked in key order.
 _THERE = text("""
@@ -25,7 +25,7 @@ _THERE = text("""
               select address, topic0
               from unnest(cast(:emitters as bytea[]), cast(:topics as bytea[])) as e(address, topic0))
     )
-    select p.pool_key, p.emitter, p.block_number, p.block_hash, p.tx_hash, p.log_index, p.source,
+    select p.pool_key, p.emitter, p.topic0, p.block_number, p.block_hash, p.tx_hash, p.log_index, p.source,
            p.orphaned_at is not null as orphaned
     from gazetteer.pools p join keys using (pool_key)
     where p.chain_id = :chain_id
@@ -54,6 +54,13 @@ _FINALIZED = text("""
     where p.chain_id = :chain_id and p.block_number between :first and :last
       and p.source = 'head' and p.orphaned_at is null and c.listened_from <= p.block_number
     order by p.block_number, p.log_index
+""")
+
+# Whoever loses what was covered reads it again: that is no news to those who were told before.
+_TOLD_FINAL = text("""
+    select subject from gazetteer.events
+    where kind = 'pool.finalized' and chain_id = :chain_id
+      and ('0x' || encode(subject, 'hex')) = any(cast(:subjects as text[]))
 """)
 
 _TO_ASK = text("""
@@ -97,7 +104,8 @@ class _Plan:
     new: list[PoolCreated] = field(default_factory=list)
     revived: list[PoolCreated] = field(default_factory=list)
     moved: list[PoolCreated] = field(default_factory=list)
-    taken: list[bytes] = field(default_factory=list)  # keys whose orphaned holder was another emitter
+    taken: list[bytes] = field(default_factory=list)  # keys that another emitter held
+    ousted: list[_Row] = field(default_factory=list)  # rows of later announcements, which stand on the chain too
     confirmed: list[PoolCreated] = field(default_factory=list)  # head rows that a final reading found in place
     rejected: list[Rejected] = field(default_factory=list)
     orphaned: list[_Row] = field(default_factory=list)
@@ -138,10 +146,12 @@ def settle(
             "topics": [emitter.topic0 for emitter in emitters],
         },
     )
-    plan = _plan(created, {bytes(row.pool_key): row for row in there}, range(first, upper + 1))
+    answered = _Answered(range(first, upper + 1), frozenset(emitter.key for emitter in emitters))
+    plan = _plan(created, {bytes(row.pool_key): row for row in there}, answered)
     _write_pools(tx, chain_id, plan, times, source, now)
     asked, asks = _write_work(tx, chain_id, plan, source, now)
     rejected.settle(tx, chain_id, first, upper, [*refused, *plan.rejected], emitters=emitters, now=now)
+    rejected.oust(tx, chain_id, plan.ousted, now)
     _tell(tx, chain_id, plan, source, now)
     return Settled(
         new=len(plan.new),
@@ -153,8 +163,22 @@ def settle(
     )
 
 
-def _plan(created: Sequence[PoolCreated], there: Mapping[bytes, _Row], blocks: range) -> _Plan:
-    """Decide, for each announcement and each row that is there, what becomes of it. The earlier announcement wins."""
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What an answer is about: these blocks of these (emitter, topic0). It says all there is to say of them."""
+
+    blocks: range
+    emitters: frozenset[tuple[bytes, bytes]]
+
+    def covers(self, row: _Row) -> bool:
+        return row.block_number in self.blocks and (row.emitter, row.topic0) in self.emitters
+
+
+def _plan(created: Sequence[PoolCreated], there: Mapping[bytes, _Row], answered: _Answered) -> _Plan:
+    """Decide, for each announcement and each row that is there, what becomes of it.
+
+    The earliest announcement on the chain wins, in whatever order they became known.
+    """
     plan = _Plan()
     told: dict[bytes, PoolCreated] = {}
     for pool in sorted(created, key=lambda pool: (pool.log.block_number, pool.log.log_index)):
@@ -164,35 +188,37 @@ def _plan(created: Sequence[PoolCreated], there: Mapping[bytes, _Row], blocks: r
             plan.rejected.append(_already(pool, holder.log.address, holder.log.block_number))
         elif row is None:
             plan.new.append(told.setdefault(pool.key, pool))
-        elif _holds(row, pool, blocks):
+        elif _holds(row, pool, answered):
             plan.rejected.append(_already(pool, row.emitter, row.block_number))
         else:
-            _replace(plan, told.setdefault(pool.key, pool), row)
-    plan.orphaned = [
-        row for key, row in there.items() if key not in told and not row.orphaned and row.block_number in blocks
-    ]
+            _replace(plan, told.setdefault(pool.key, pool), row, answered)
+    plan.orphaned = [row for key, row in there.items() if key not in told and not row.orphaned and answered.covers(row)]
     return plan
 
 
-def _holds(row: _Row, pool: PoolCreated, blocks: range) -> bool:
-    """Whether a row that this answer cannot take back keeps the key from this announcement."""
-    if row.orphaned:
+def _holds(row: _Row, pool: PoolCreated, answered: _Answered) -> bool:
+    """Whether the row keeps the key: it is alive, the answer is not about it, and the chain told it earlier."""
+    if row.orphaned or answered.covers(row):
         return False
-    if row.emitter != pool.log.address:
-        return True
-    return row.block_number not in blocks and row.block_number < pool.log.block_number
+    return (row.block_number, row.log_index) < (pool.log.block_number, pool.log.log_index)
 
 
-def _replace(plan: _Plan, pool: PoolCreated, row: _Row) -> None:
-    if row.emitter != pool.log.address:
+def _replace(plan: _Plan, pool: PoolCreated, row: _Row, answered: _Answered) -> None:
+    stranger = row.emitter != pool.log.address
+    if stranger:
         plan.taken.append(pool.key)
+    if row.orphaned:
         plan.revived.append(pool)
-    elif row.orphaned:
-        plan.revived.append(pool)
-    elif (row.block_hash, row.tx_hash, row.log_index) != (pool.log.block_hash, pool.log.tx_hash, pool.log.log_index):
+    elif stranger or _place(row) != (pool.log.block_hash, pool.log.tx_hash, pool.log.log_index):
         plan.moved.append(pool)
+        if not answered.covers(row):
+            plan.ousted.append(row)
     elif row.source == "head":
         plan.confirmed.append(pool)
+
+
+def _place(row: _Row) -> tuple[bytes, bytes, int]:
+    return row.block_hash, row.tx_hash, row.log_index
 
 
 def _already(pool: PoolCreated, emitter: bytes, block: int) -> Rejected:
@@ -201,7 +227,7 @@ def _already(pool: PoolCreated, emitter: bytes, block: int) -> Rejected:
 
 def _write_pools(tx: Tx, chain_id: ChainId, plan: _Plan, times: Times, source: str, now: datetime) -> None:
     pool_rows.insert(tx, chain_id, plan.new, times, source=source, now=now)
-    pool_rows.rewrite(tx, chain_id, plan.revived + plan.moved, times)
+    pool_rows.rewrite(tx, chain_id, plan.revived + plan.moved, times, source=source)
     if plan.orphaned:
         keys = sorted(bytes(row.pool_key) for row in plan.orphaned)
         tx.execute(_ORPHAN, {"chain_id": chain_id, "keys": keys, "now": now})
@@ -218,7 +244,8 @@ def _write_work(tx: Tx, chain_id: ChainId, plan: _Plan, source: str, now: dateti
     fresh = tokens.seen(tx, chain_id, sorted(sides), now)
     instruments.forget_pools(tx, chain_id, plan.taken)
     taken = set(plan.taken)
-    instruments.add_pools(tx, chain_id, chain, [*plan.new, *(p for p in plan.revived if p.key in taken)], now)
+    again = (pool for pool in plan.revived + plan.moved if pool.key in taken)
+    instruments.add_pools(tx, chain_id, chain, [*plan.new, *again], now)
     asks = [pool.key for pool in written if pool.asks]
     work.add(tx, "pool", chain, asks, lane, now)
     work.add(tx, "token", chain, fresh, lane, now)
@@ -233,7 +260,7 @@ def _tell(tx: Tx, chain_id: ChainId, plan: _Plan, source: str, now: datetime) ->
         ("pool.created", plan.new),
         ("pool.revived", plan.revived),
         ("pool.moved", plan.moved),
-        ("pool.finalized", plan.confirmed if source == "history" else ()),
+        ("pool.finalized", _news_of_finality(tx, chain_id, plan.confirmed) if source == "history" else ()),
     ):
         told += [(kind, pool.key, pool.log.block_number) for pool in group]
     if told:
@@ -248,6 +275,14 @@ def _tell(tx: Tx, chain_id: ChainId, plan: _Plan, source: str, now: datetime) ->
                 "blocks": [block for _, _, block in told],
             },
         )
+
+
+def _news_of_finality(tx: Tx, chain_id: ChainId, confirmed: Sequence[PoolCreated]) -> list[PoolCreated]:
+    if not confirmed:
+        return []
+    subjects = ["0x" + pool.key.hex() for pool in confirmed]
+    told = {bytes(row.subject) for row in tx.execute(_TOLD_FINAL, {"chain_id": chain_id, "subjects": subjects})}
+    return [pool for pool in confirmed if pool.key not in told]
 
 
 def finalize(tx: Tx, chain_id: ChainId, above: int, to: int, now: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 
@@ -34,6 +35,39 @@ _GONE = text("""
           select block_hash, log_index
           from unnest(cast(:block_hashes as bytea[]), cast(:log_indexes as bigint[])) as t(block_hash, log_index))
 """)
+
+# Of a pool's own announcement the row keeps where it stands and its topic0; the rest was not kept.
+_OUST = text("""
+    insert into gazetteer.rejected_logs
+        (chain_id, block_hash, log_index, block_number, tx_hash, emitter, topics, data, reason, seen_at)
+    select :chain_id, block_hash, log_index, block_number, tx_hash, emitter, topic0, null, :reason, :now
+    from unnest(cast(:block_hashes as bytea[]), cast(:log_indexes as bigint[]), cast(:block_numbers as bigint[]),
+                cast(:tx_hashes as bytea[]), cast(:emitters as bytea[]), cast(:topics as bytea[]))
+         as t(block_hash, log_index, block_number, tx_hash, emitter, topic0)
+    order by block_hash, log_index
+    on conflict (chain_id, block_hash, log_index) do update set orphaned_at = null, reason = excluded.reason
+""")
+
+
+def oust(tx: Tx, chain_id: ChainId, rows: Sequence[Any], now: datetime) -> None:
+    """Pool rows whose key was announced earlier: their own announcements, known by place and topic0."""
+    if not rows:
+        return
+    ordered = sorted(rows, key=lambda row: (row.block_hash, row.log_index))
+    tx.execute(
+        _OUST,
+        {
+            "chain_id": chain_id,
+            "now": now,
+            "reason": "this pool key was announced earlier",
+            "block_hashes": [row.block_hash for row in ordered],
+            "log_indexes": [row.log_index for row in ordered],
+            "block_numbers": [row.block_number for row in ordered],
+            "tx_hashes": [row.tx_hash for row in ordered],
+            "emitters": [row.emitter for row in ordered],
+            "topics": [row.topic0 for row in ordered],
+        },
+    )
 
 
 def settle(

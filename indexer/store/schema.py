@@ -366,7 +366,7 @@ rejected_logs = Table(
     *_bytes("tx_hash", 32),
     *_bytes("emitter", 20),
     Column("topics", LargeBinary, nullable=False),  # up to four words, one after the other
-    Column("data", LargeBinary, nullable=False),  # cut to 4 KiB
+    Column("data", LargeBinary),  # cut to 4 KiB; NULL where it was a pool's row that another emitter ousted
     Column("reason", Text, nullable=False),
     _moment("orphaned_at", nullable=True),
     _moment("seen_at"),

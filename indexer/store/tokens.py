@@ -5,30 +5,50 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from indexer.model import Address, BlockRef, ChainId, Field, Hash32, Token
+from indexer.model import Address, ChainId, Field, Token
 from indexer.store import Tx
 
 _TO_ASK = text("""
-    select address, provisional, pin_number, pin_hash
+    select address, provisional and pin_number is not null as again
     from gazetteer.tokens
     where chain_id = :chain_id and address = any(cast(:keys as bytea[]))
     order by address
 """)
 
-# A token seen for the first time; or one that had no code: somebody may have deployed it since.
-_SEEN = text("""
-    with told as (
-        select address from unnest(cast(:addresses as bytea[])) as t(address) order by address
-    ), fresh as (
-        insert into gazetteer.tokens (chain_id, address, first_seen)
-        select :chain_id, address, :now from told
-        on conflict (chain_id, address) do nothing
-        returning address
-    )
-    select address from fresh
-    union all
-    select t.address from gazetteer.tokens t join told using (address)
-    where t.chain_id = :chain_id and t.symbol_status = 'no_code' and not t.provisional
+_NEW = text("""
+    insert into gazetteer.tokens (chain_id, address, first_seen)
+    select :chain_id, address, :now from unnest(cast(:addresses as bytea[])) as t(address) order by address
+    on conflict (chain_id, address) do nothing
+    returning address
+""")
+
+# Whoever is about to make a negative final holds the row until we have read it, or waits until our pool is there.
+# Settled rows are left alone: a famous token is mentioned by everybody at once.
+_UNSETTLED = text("""
+    select address, symbol_status = 'no_code' and not provisional as gone
+    from gazetteer.tokens
+    where chain_id = :chain_id and address = any(cast(:addresses as bytea[]))
+      and (provisional or symbol_status = 'no_code')
+    order by address
+    for update
+""")
+
+_LOCK = text("""
+    select from gazetteer.tokens
+    where chain_id = :chain_id and address = any(cast(:keys as bytea[]))
+    order by address
+    for update
+""")
+
+_MENTIONED = text("""
+    select address, greatest(
+        (select max(p.block_number) from gazetteer.pools p
+         where p.chain_id = :chain_id and p.orphaned_at is null
+           and '0x' || encode(p.token0, 'hex') = '0x' || encode(address, 'hex')),
+        (select max(p.block_number) from gazetteer.pools p
+         where p.chain_id = :chain_id and p.orphaned_at is null
+           and '0x' || encode(p.token1, 'hex') = '0x' || encode(address, 'hex')), 0) as block
+    from unnest(cast(:keys as bytea[])) as k(address)
 """)
 
 _WRITE = text("""
@@ -71,15 +91,28 @@ _WRITE = text("""
 
 
 def seen(tx: Tx, chain_id: ChainId, addresses: Sequence[bytes], now: datetime) -> list[bytes]:
-    """Remember these tokens; returns those that have to be asked: new ones, and ones that had no code."""
-    rows = tx.execute(_SEEN, {"chain_id": chain_id, "addresses": sorted(set(addresses)), "now": now})
-    return sorted({bytes(row.address) for row in rows})
+    """Remember these tokens; returns those that have to be asked: new ones, and ones that had no code.
+
+    Somebody may have deployed the latter since. Unsettled ones stay locked.
+    """
+    told = {"chain_id": chain_id, "addresses": sorted(set(addresses))}
+    fresh = {bytes(row.address) for row in tx.execute(_NEW, told | {"now": now})}
+    fresh |= {bytes(row.address) for row in tx.execute(_UNSETTLED, told) if row.gone}
+    return sorted(fresh)
 
 
-def to_ask(tx: Tx, chain_id: ChainId, keys: Sequence[bytes]) -> list[tuple[Address, BlockRef | None]]:
-    """The tokens among `keys`, with the block of their provisional answer, None where it is the first asking."""
+def to_ask(tx: Tx, chain_id: ChainId, keys: Sequence[bytes]) -> list[tuple[Address, bool]]:
+    """The tokens among `keys`, and whether they are to be asked again because of a provisional answer."""
     rows = tx.execute(_TO_ASK, {"chain_id": chain_id, "keys": sorted(keys)})
-    return [(Address(row.address), _pin(row.provisional, row.pin_number, row.pin_hash)) for row in rows]
+    return [(Address(row.address), row.again) for row in rows]
+
+
+def mentioned(tx: Tx, chain_id: ChainId, keys: Sequence[bytes], *, lock: bool = False) -> dict[bytes, int]:
+    """The newest block with a pool of each of these tokens; 0 where none is left. `lock`: no newer one may come."""
+    told = {"chain_id": chain_id, "keys": sorted(keys)}
+    if lock:
+        tx.execute(_LOCK, told)
+    return {bytes(row.address): row.block for row in tx.execute(_MENTIONED, told)}
 
 
 def write(tx: Tx, told: Sequence[Token], now: datetime) -> int:
@@ -107,9 +140,3 @@ def write(tx: Tx, told: Sequence[Token], now: datetime) -> int:
 
 def _field(name: str, fields: Sequence[Field]) -> dict[str, object]:
     return {f"{name}_statuses": [field.status for field in fields], f"{name}_raws": [field.raw for field in fields]}
-
-
-def _pin(provisional: object, number: int | None, block_hash: bytes | None) -> BlockRef | None:
-    if not provisional or number is None or block_hash is None:
-        return None
-    return BlockRef(number=number, hash=Hash32(block_hash))

@@ -72,6 +72,8 @@ class Batch:
             told = [told]
         if not isinstance(told, list):
             raise self._whole(told, requests[0])
+        if len(told) == 1 < len(requests) and isinstance(told[0], dict) and told[0].get("error") is not None:
+            raise self._whole(told[0], requests[0])  # geth refuses a batch in the name of its first request
         by_id = self._by_id(told, numbered)
         return [_read(by_id[number], request) for number, request in numbered.items()]
 

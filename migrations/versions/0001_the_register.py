@@ -77,7 +77,7 @@ TABLES = """
         tx_hash BYTEA NOT NULL,
         emitter BYTEA NOT NULL,
         topics BYTEA NOT NULL,
-        data BYTEA NOT NULL,
+        data BYTEA,
         reason TEXT NOT NULL,
         orphaned_at TIMESTAMP WITH TIME ZONE,
         seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
