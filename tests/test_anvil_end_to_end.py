@@ -1,9 +1,11 @@
 """Three real EVM nodes, real factories, real processes: the register equals what the chains themselves enumerate."""
 
 import logging
+import os
 import random
+import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import pytest
@@ -29,7 +31,7 @@ POOLS_A_BLOCK = 5
 SETTLED_S = 120.0
 SEED = 20
 KILLS = 8
-VICTIMS = ("follow.arbitrum", "worker.live:child", "worker.live", "worker.history", "beat")
+VICTIMS = ("follow.arbitrum", "worker.live:child", "worker.live", "worker.history", "worker.live:parent", "beat")
 FAMOUS = {
     "ethereum": {
         "0xb4e16d0168e52d35cacd2c6185b44281ec28c9dc",  # USDC-WETH of V2
@@ -138,6 +140,8 @@ def lived(database_url, site):
     """How often each thing happened to a pool. Both lanes brought some, and the famous ones are there."""
     pools = verdict.ask(database_url, "select pool_id, source from api.pools where chain_id = %s", site.chain.id)
     assert {row["source"] for row in pools} == {"head", "history"}
+    orphaned = verdict.ask(database_url, "select pool_id from api.orphaned_pools where chain_id = %s", site.chain.id)
+    assert orphaned, "what a reorg took for good is remembered apart"
     assert FAMOUS[site.chain.name] <= {row["pool_id"] for row in pools}
     query = "select kind, count(*) as n from api.events where chain_id = %s and kind like 'pool.%%' group by kind"
     return {row["kind"]: row["n"] for row in verdict.ask(database_url, query, site.chain.id)}
@@ -147,14 +151,17 @@ def test_processes_killed_at_any_moment_lose_nothing(arbitrum, postgres_url, bro
     began = time.monotonic()
     traffic, dice = arbitrum, random.Random(SEED)
     begin(traffic)
-    with running(tmp_path, [traffic.site], postgres_url, broker_url, lease_s=4, task_s=2) as product:
+    with ExitStack() as stack:
+        product = stack.enter_context(
+            running(tmp_path, [traffic.site], postgres_url, broker_url, lease_s=4, task_s=2),
+        )
         followed(postgres_url, traffic)
         for number in range(KILLS):
             traffic.create(POOLS_A_BLOCK)
             if number % 3 == 1:
                 traffic.newcomer(number)
             time.sleep(dice.uniform(0, 0.4))  # so that they die in the middle of something else each time
-            kill(product, VICTIMS[number % len(VICTIMS)])
+            kill(product, VICTIMS[number % len(VICTIMS)], stack)
             if number % 4 == 3:
                 traffic.reorg(3)
         finished(postgres_url, [traffic], product)
@@ -162,16 +169,30 @@ def test_processes_killed_at_any_moment_lose_nothing(arbitrum, postgres_url, bro
     log.info("%d pools, %d kills, %.1f s", pools, KILLS, time.monotonic() - began)
 
 
-def kill(product, victim):
-    """With SIGKILL: a role with all its processes, which is started again, or a child, which its parent replaces."""
+def kill(product, victim, stack):
+    """With SIGKILL, and start it again: a role with all its processes, or only the parent, whose children go on.
+
+    Or one child, which its parent replaces.
+    """
     name, _, part = victim.partition(":")
     role = product.roles[name]
     if part == "child":
         for child in role.children()[:1]:
             role.kill_one(child)
         return
-    role.kill()
+    if part == "parent":
+        stack.callback(bury, role.process.pid)
+        role.kill_one(role.process.pid)
+        role.process.wait()
+    else:
+        role.kill()
     role.restart()
+
+
+def bury(group):
+    """End what a dead parent left."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def test_custom_pools_are_derived_from_their_deployer(arbitrum):

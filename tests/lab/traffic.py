@@ -57,7 +57,7 @@ class Traffic:
         return token
 
     def reorg(self, depth: int) -> int:
-        """Other blocks take the place of the last ones: some pools come back elsewhere, some not, two are new.
+        """Other blocks take the place of the last ones: some pools come back elsewhere, one never, two are new.
 
         Never deeper than the last birth of a token, whose address would be another one. Returns the depth.
         """
@@ -68,7 +68,7 @@ class Traffic:
         gone = [wish for at, wish in self._granted if at > head - depth]
         self._granted = [(at, wish) for at, wish in self._granted if at <= head - depth]
         again = [wish for wish in gone[1:] if self._random.random() < INCLUDED_AGAIN]
-        self._wishes = [wish for wish in gone if wish not in again] + self._wishes
+        self._wishes = [wish for wish in gone[1:] if wish not in again] + self._wishes
         places = sorted((self._random.randrange(depth), wish) for wish in [*again, *self._take(2)])
         self.site.anvil.reorg(depth, [(onchain.wish_tx(self.site, wish), at) for at, wish in places])
         self._granted += [(head - depth + 1 + at, wish) for at, wish in places]
