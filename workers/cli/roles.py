@@ -89,7 +89,8 @@ def flower(port: int) -> None:
     from workers import app  # noqa: PLC0415
 
     argv = ["flower", "--address=127.0.0.1", f"--port={port}", "--read-only", f"--max-tasks={FLOWER_TASKS}"]
-    app.configure().start([*argv, "--purge_offline_workers=60", "--logging=warning"])
+    shown = "--tasks_columns=name,args,state,received,started,runtime,worker"
+    app.configure().start([*argv, shown, "--purge_offline_workers=60", "--logging=warning"])
 
 
 def _stopped_by_signals() -> threading.Event:
