@@ -207,3 +207,11 @@ def registered(database_url, receipt):
 def wakeups(database_url, mode):
     query = "select wakeups from api.chain_status where chain = 'ethereum'"
     eventually(lambda: verdict.ask(database_url, query) == [{"wakeups": mode}], what=mode)
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("1", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_without_a_node_these_tests_are_skipped_and_in_ci_they_fail(monkeypatch, tmp_path, ci, outcome):
+    monkeypatch.setattr(anvil, "LAB", tmp_path)
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="scripts/chainlab"):
+        anvil.required()
