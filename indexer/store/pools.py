@@ -11,9 +11,10 @@ from indexer.model.pool import Rejected
 from indexer.store import Tx, facts, instruments, pool_rows, rejected, tokens, work
 from indexer.store.pool_rows import Times
 
-_Row = Row[tuple[bytes, bytes, bytes, int, bytes, bytes, int, str, bool]]
+_Row = Row[tuple[bytes, bytes, bytes, int, bytes, bytes, int, str, bool, bool]]
 
-# Rows that hold one of the announced keys, and rows that the answer should have held; locked in key order.
+# Rows that hold one of the announced keys, and rows that the answer should have held; locked in key order. A row is
+# not certain where its block is a hole: the head wrote it on a branch that may have lost, and did not come back.
 _THERE = text("""
     with keys as (
         select cast(unnest(cast(:keys as bytea[])) as bytea) as pool_key
@@ -26,8 +27,11 @@ _THERE = text("""
               from unnest(cast(:emitters as bytea[]), cast(:topics as bytea[])) as e(address, topic0))
     )
     select p.pool_key, p.emitter, p.topic0, p.block_number, p.block_hash, p.tx_hash, p.log_index, p.source,
-           p.orphaned_at is not null as orphaned
-    from gazetteer.pools p join keys using (pool_key)
+           p.orphaned_at is not null as orphaned,
+           coalesce(c.scanned @> p.block_number or c.listened_from <= p.block_number, false) as certain
+    from gazetteer.pools p
+    join keys using (pool_key)
+    left join gazetteer.coverage c on c.chain_id = p.chain_id and c.address = p.emitter and c.topic0 = p.topic0
     where p.chain_id = :chain_id
     order by p.pool_key
     for update of p
@@ -197,8 +201,8 @@ def _plan(created: Sequence[PoolCreated], there: Mapping[bytes, _Row], answered:
 
 
 def _holds(row: _Row, pool: PoolCreated, answered: _Answered) -> bool:
-    """Whether the row keeps the key: it is alive, the answer is not about it, and the chain told it earlier."""
-    if row.orphaned or answered.covers(row):
+    """Whether the row keeps the key: it is alive and certain, the answer is not about it, and it was told earlier."""
+    if row.orphaned or not row.certain or answered.covers(row):
         return False
     return (row.block_number, row.log_index) < (pool.log.block_number, pool.log.log_index)
 
