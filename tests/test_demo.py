@@ -233,6 +233,13 @@ def test_a_world_goes_on_unless_it_has_ended_or_another_is_wanted(
     assert (kept(register.root) is not None) is kept_it
 
 
+def test_a_register_that_lost_its_world_is_cleared_away(tmp_path: Path) -> None:
+    register = began(tmp_path / "demo", "7", ended=False)
+    (register.root / CALENDAR).unlink()
+    assert demo.settle_world(register, "9") == "9"
+    assert not register.postgres.exists()
+
+
 def test_the_settings_of_a_world_are_read_as_they_were_written(tmp_path: Path) -> None:
     world = World(7, epoch_s=1_700_000_000)
     write_settings(tmp_path, world.chain_rows("127.0.0.1:1"), world.factory_rows())

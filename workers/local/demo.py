@@ -4,13 +4,13 @@ import shlex
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from indexer.errors import DatabaseUnavailable
+from indexer.errors import DatabaseUnavailable, NodeUnavailable
 from workers.local import data
 from workers.local.data import DEMO, Register
 from workers.local.process import free_port
@@ -20,6 +20,7 @@ from workers.local.world import CALENDAR, SETTINGS, Controls, kept
 
 SEED = "1"
 TURN_S = 5.0
+END_S = 60.0
 DRAIN_S = 30.0
 LOOK_S = 1.0
 SHOWN = 20
@@ -41,7 +42,7 @@ class Wish:
 
 
 def run(wish: Wish) -> bool:
-    """Run it. False: the register differs from the truth."""
+    """Run it. False: the register differs from the truth, or a comparison was asked for and did not come to be."""
     register = Register(data.base(wish.data_dir) / DEMO)
     register.make()
     with register.held("supervisor", TURN_S):
@@ -64,15 +65,15 @@ def run(wish: Wish) -> bool:
     if found is not None:
         say("\n".join(summary(found)))
     say("\n".join(next_steps(wish.data_dir)))
-    return found is None or found.equal
+    return wish.for_s is None if found is None else found.equal
 
 
 def settle_world(register: Register, wanted: str | None) -> str:
     """The seed of the world to show. One that has ended, or has another seed, is cleared away with its register."""
     there = kept(register.root)
-    if there is None:
+    if there is None and not register.postgres.exists():
         return wanted or SEED
-    seed, ended = there
+    seed, ended = there or (SEED, True)  # a register without its world can never be completed
     if not ended and wanted in (None, seed):
         return seed
     say(f"the world of seed {seed} {'has ended' if ended else 'is left'}; a new one begins in {register.root}")
@@ -120,41 +121,54 @@ def _session(session: Session, wish: Wish, seed: str, port: int) -> "Verdict | N
     return _judged(session, controls, wish.for_s)
 
 
-def _judged(session: Session, controls: Controls, for_s: float) -> "Verdict | None":
-    from workers.local import verdict  # noqa: PLC0415
+@dataclass(kw_only=True)
+class _Ending:
+    """The world ends, the register drains. `truths` are empty until the world has ended."""
 
-    truths: list[dict[str, Any]] = []
+    url: str
+    controls: Controls
+    truths: list[dict[str, Any]] = field(default_factory=list)
+    ended_at_s: float = 0.0
+    drained_at_s: float | None = None
 
-    def end_world() -> bool:
-        controls.stop()
-        truths[:] = controls.truth()
+    def end_world(self) -> bool:
+        """End it, and learn what a register must hold. Raises NodeUnavailable while it does not answer."""
+        self.controls.stop()
+        self.truths = self.controls.truth()
+        self.ended_at_s = time.monotonic()
         return True
 
-    drained_after_s: list[float] = []
-    stopped_at: list[float] = []
+    def drained(self) -> bool:
+        """Whether nothing is left to do. Raises DatabaseUnavailable."""
+        from workers.local import verdict  # noqa: PLC0415 - it imports a lot, and is needed last
 
-    def drained() -> bool:
-        stopped_at[:] = stopped_at or [time.monotonic()]
         try:
-            done = verdict.drained(session.stack.url, truths)
+            done = verdict.drained(self.url, self.truths)
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable(str(error)) from error
         if done:
-            drained_after_s[:] = [time.monotonic() - stopped_at[0]]
+            self.drained_at_s = time.monotonic()
         return done
 
+
+def _judged(session: Session, controls: Controls, for_s: float) -> "Verdict | None":
+    from workers.local import verdict  # noqa: PLC0415
+
+    ending = _Ending(url=session.stack.url, controls=controls)
     session.show(
         (for_s, never, None),
-        (DRAIN_S, end_world, "the world ends"),
-        (DRAIN_S, every(LOOK_S, drained), "the world has ended, draining"),
+        (END_S, every(LOOK_S, ending.end_world), "the world ends"),
+        (DRAIN_S, every(LOOK_S, ending.drained), "the world has ended, draining"),
     )
     if session.stopped:
         return None
-    if drained_after_s:
-        say(f"drained {drained_after_s[0]:.0f} s after the world ended")
+    if not ending.truths:
+        raise NodeUnavailable(f"the simulated world did not end within {END_S:g} s")
+    if ending.drained_at_s is None:
+        say(f"not drained {DRAIN_S:g} s after the world ended")
     else:
-        say(f"not drained {DRAIN_S:.0f} s after the world ended")
-    return verdict.judge(session.stack.url, truths, session.followed_since_s)
+        say(f"drained {ending.drained_at_s - ending.ended_at_s:.0f} s after the world ended")
+    return verdict.judge(ending.url, ending.truths, session.followed_since_s)
 
 
 def summary(found: "Verdict") -> list[str]:
@@ -203,4 +217,4 @@ def _program() -> str:
     beside = Path(sys.executable).with_name("gazetteer")
     if found is not None and Path(found).resolve() == beside.resolve():
         return "gazetteer"
-    return shlex.quote(str(beside))
+    return shlex.quote(str(beside)) if beside.exists() else f"{shlex.quote(sys.executable)} -P -m workers"
