@@ -210,7 +210,7 @@ def _unavailable(said: _Said) -> NodeUnavailable:
 
 
 def _off(said: _Said) -> MethodOff:
-    return MethodOff(said.shown)
+    return MethodOff(f"{said.asked.method} is off here: {said.shown}")
 
 
 def _batch(said: _Said) -> BatchRefused:
@@ -315,6 +315,7 @@ _RULES = (
         r"finalized block",
         r"safe block",
         r"resource not found",
+        r"transaction not found",
     ),
     _rule(
         _logs,
