@@ -16,20 +16,26 @@ KICKS = {"token": "resolve.tokens", "pool": "resolve.pools", "scan": "history.sc
 
 def kick(kind: str, chain: str, lane: Lane = Lane.LIVE) -> bool:
     """Wake one worker for this kind of work of one chain. False: it could not be sent, and nothing is lost."""
+    words = (chain,) if kind == "scan" else (chain, int(lane))
     try:
-        app.send_task(KICKS[kind], args=(chain,), queue=queue_of(chain, lane), expires=EXPIRES_S, ignore_result=True)
+        app.send_task(KICKS[kind], args=words, queue=queue_of(chain, lane), expires=EXPIRES_S, ignore_result=True)
     except (OperationalError, RedisError, OSError) as error:
         log.warning("kick lost", extra={"kind": kind, "chain": chain, "error": type(error).__name__})
         return False
     return True
 
 
-def waiting(kind: str, chain: str, lane: Lane) -> int:
-    """How many messages wait in the queue of this work; 0 if the broker does not say."""
-    del kind  # one queue serves all kinds of a chain and lane
+def waiting(chain: str, lane: Lane) -> int:
+    """How many messages wait in the queue of a chain and lane, whatever their kind; 0 if the broker does not say."""
     try:
-        with app.connection_for_read() as connection:
+        with app.connection_or_acquire() as connection:
             size: int = connection.default_channel.client.llen(queue_of(chain, lane))
             return size
     except (OperationalError, RedisError, OSError):
         return 0
+
+
+def keep_waiting(kind: str, chain: str, lane: Lane) -> None:
+    """See to it that a message waits, so that whoever is free, or has just been started, takes part at once."""
+    if not waiting(chain, lane):
+        kick(kind, chain, lane)

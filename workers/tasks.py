@@ -15,7 +15,7 @@ from indexer.ports import Node
 from indexer.store import times
 from workers import wiring
 from workers.app import app
-from workers.kicks import KICKS, kick, waiting
+from workers.kicks import KICKS, keep_waiting, kick, waiting
 
 log = logging.getLogger("gazetteer.tasks")
 
@@ -25,22 +25,33 @@ HISTORY_WAITING = 4
 
 
 @app.task(name="resolve.tokens")  # type: ignore[untyped-decorator]  # celery has no types
-def resolve_tokens(chain: str) -> None:
-    """Tokens of one chain that wait to describe themselves."""
-    _resolve("token", chain)
+def resolve_tokens(chain: str, lane: int = Lane.LIVE) -> None:
+    """Tokens of one chain that wait to describe themselves. `lane` says whose process this is."""
+    _resolve("token", chain, Lane(lane))
 
 
 @app.task(name="resolve.pools")  # type: ignore[untyped-decorator]  # celery has no types
-def resolve_pools(chain: str) -> None:
-    """Pools of one chain whose event left something to ask."""
-    _resolve("pool", chain)
+def resolve_pools(chain: str, lane: int = Lane.LIVE) -> None:
+    """Pools of one chain whose event left something to ask. `lane` says whose process this is."""
+    _resolve("pool", chain, Lane(lane))
 
 
-def _resolve(kind: str, name: str) -> None:
-    """Batches until nothing is due or the time is up; a full batch kicks the next worker before it is asked."""
+def _resolve(kind: str, name: str, lane: Lane) -> None:
+    """Batches until nothing is due or the time is up; a full first batch wakes another worker before it is asked.
+
+    A live process leaves what history announced to the processes of history, which take live work first.
+    """
     chain, endpoints = wiring.chain(name), wiring.endpoints(name, "resolve")
     verb = resolve.resolve_tokens if kind == "token" else resolve.resolve_pools
     started = time.monotonic()
+    woken = False
+
+    def wake_another() -> None:
+        nonlocal woken
+        if not woken:
+            keep_waiting(kind, name, lane)
+            woken = True
+
     for _ in range(BATCHES_A_TASK):
         node = endpoints.choose()
         if node is None:
@@ -48,7 +59,15 @@ def _resolve(kind: str, name: str) -> None:
             return
         asked_at = time.monotonic()
         try:
-            done = verb(wiring.db(), node, chain, wiring.clock, lease_s=wiring.settings().lease_s)
+            done = verb(
+                wiring.db(),
+                node,
+                chain,
+                wiring.clock,
+                lease_s=wiring.settings().lease_s,
+                slowest=lane,
+                full=wake_another,
+            )
         except DatabaseUnavailable as error:
             log.warning("database away", extra={"chain": name, "error": str(error)})
             return
@@ -61,36 +80,50 @@ def _resolve(kind: str, name: str) -> None:
         endpoints.succeeded(node, time.monotonic() - asked_at)
         if time.monotonic() - started > TASK_S:
             break
-    kick(kind, name)  # the time or the batches of this task are used up, the work is not
+    kick(kind, name, lane)  # the time or the batches of this task are used up, the work is not
 
 
 @app.task(name="history.scan")  # type: ignore[untyped-decorator]  # celery has no types
 def scan(chain: str) -> None:
-    """Missing ranges of one chain, newest first, for about two seconds."""
+    """Missing ranges of one chain, newest first, for about two seconds; then whatever they brought is pointed out."""
+    announced = _scan(chain)
+    for kind in ("token", "pool") if announced else ():
+        kick(kind, chain, Lane.HISTORY)
+
+
+def _scan(chain: str) -> bool:
+    """Read for a while and wake the next worker; returns whether pools were found."""
     endpoints = wiring.endpoints(chain, "history")
     started = time.monotonic()
+    announced = False
     while time.monotonic() - started < TASK_S:
         node = endpoints.choose()
         if node is None:
             log.warning("no endpoint for history", extra={"chain": chain, "why": endpoints.why()})
-            return
+            return announced
         asked_at = time.monotonic()
         try:
-            if not _read_past(chain, node):
-                return
+            pools = _read_past(chain, node)
         except DatabaseUnavailable as error:
             log.warning("database away", extra={"chain": chain, "error": str(error)})
-            return
+            return announced
         except (Retryable, RangeRefused) as error:
             endpoints.failed(node, error)
             log.warning("node failed", extra={"chain": chain, "endpoint": node.name, "error": str(error)})
             continue
+        if pools is None:
+            return announced
+        announced = announced or pools > 0
         endpoints.succeeded(node, time.monotonic() - asked_at)
     kick("scan", chain, Lane.HISTORY)
+    return announced
 
 
-def _read_past(chain: str, node: Node) -> bool:
-    """Read one missing range or, where none is left, make one batch of times exact. False: neither is left."""
+def _read_past(chain: str, node: Node) -> int | None:
+    """Read one missing range or, where none is left, make one batch of times exact. None: neither is left.
+
+    Returns how many pools were new. Where there was a range there may be more, so another worker is woken before.
+    """
     done = history.scan(
         wiring.db(),
         node,
@@ -99,13 +132,11 @@ def _read_past(chain: str, node: Node) -> bool:
         wiring.clock,
         lease_s=wiring.settings().lease_s,
         floor=wiring.floor(chain),
+        claimed=lambda: keep_waiting("scan", chain, Lane.HISTORY),
     )
     if isinstance(done, history.NothingMissing):
-        return stamp.stamp(wiring.db(), node, wiring.chain(chain)).pools > 0
-    if done.pools:
-        kick("token", chain, Lane.HISTORY)
-        kick("pool", chain, Lane.HISTORY)
-    return True
+        return 0 if stamp.stamp(wiring.db(), node, wiring.chain(chain)).pools > 0 else None
+    return done.pools
 
 
 @app.task(name="maint.tick")  # type: ignore[untyped-decorator]  # celery has no types
@@ -117,13 +148,13 @@ def tick() -> None:
         log.warning("database away", extra={"error": str(error)})
         return
     for due in swept.due:
-        if due.kind in KICKS and not waiting(due.kind, due.scope, due.lane):
+        if due.kind in KICKS and not waiting(due.scope, due.lane):
             kick(due.kind, due.scope, due.lane)
     for name in wiring.chains_with_holes():
-        for _ in range(HISTORY_WAITING - waiting("scan", name, Lane.HISTORY)):
+        for _ in range(HISTORY_WAITING - waiting(name, Lane.HISTORY)):
             kick("scan", name, Lane.HISTORY)
     for name in _chains_to_stamp():
-        if not waiting("scan", name, Lane.HISTORY):
+        if not waiting(name, Lane.HISTORY):
             kick("scan", name, Lane.HISTORY)
 
 

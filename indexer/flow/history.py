@@ -4,6 +4,7 @@ What is missing is not stored anywhere: it is every watched emitter's blocks up 
 less what is leased. A claim takes the newest hole; finishing writes rows, coverage and the lease's end at once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from indexer import store
@@ -49,20 +50,25 @@ def scan(
     lease_s: float,
     floor: int | None = None,
     strict: bool = True,
+    claimed: Callable[[], object] = lambda: None,
 ) -> Scanned | NothingMissing:
-    """Claim the newest hole, read it from `node`, keep it. Raises Retryable; the claim is then given back."""
+    """Claim the newest hole, read it from `node`, keep it. Raises Retryable; the claim is then given back.
+
+    `claimed` is called once there is something to read, before it is read.
+    """
     with store.begin(db) as tx:
         where = cursor.read(tx, chain.id)
         if where is None:
             return NothingMissing()
-        claimed = scans.claim(tx, chain.id, span=ranges.span(), floor=floor, lease_s=lease_s, now=clock(tx))
-    if claimed is None:
+        found = scans.claim(tx, chain.id, span=ranges.span(), floor=floor, lease_s=lease_s, now=clock(tx))
+    if found is None:
         return NothingMissing()
+    claimed()
     try:
-        return _fill(db, node, chain, ranges, clock, _Claim(where, claimed, strict))
+        return _fill(db, node, chain, ranges, clock, _Claim(where, found, strict))
     except (Retryable, RangeRefused):
         with store.begin(db) as tx:
-            scans.release(tx, claimed.lease_id)
+            scans.release(tx, found.lease_id)
         raise
 
 

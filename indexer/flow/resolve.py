@@ -2,10 +2,11 @@
 
 A batch is claimed in one short transaction, asked outside of any, and written in another short one, fenced by the
 lease: who lost it writes nothing. A positive answer is kept at once. A negative one is provisional until the same
-token was asked again, alone, at a final block that is not older than the newest pool of this token.
+token was asked again, alone, at a final block that is not older than the newest pool of this token. A pool that says
+nothing is asked again until its own block is final.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from indexer.evm import erc20
 from indexer.evm.dialogue import Dialogue, together
 from indexer.flow.asking import Multicalls, ask_alone, ask_together
 from indexer.known import Chain
-from indexer.model import Address, BlockRef, Claimed, Cursor, PoolAnswers, PoolKey, Token
+from indexer.model import Address, BlockRef, Claimed, Cursor, Lane, PoolAnswers, PoolKey, Token
 from indexer.ports import Node
 from indexer.store import Db, cursor, pools, tokens, work
 from indexer.store.clock import Clock
@@ -47,12 +48,26 @@ class _Batch:
     early: tuple[tuple[Address, int], ...]
 
 
-def resolve_tokens(db: Db, node: Node, chain: Chain, clock: Clock, *, lease_s: float) -> Resolved:
-    """One batch of tokens of one chain. Raises Retryable if the node cannot answer; the claim is given back."""
+def resolve_tokens(
+    db: Db,
+    node: Node,
+    chain: Chain,
+    clock: Clock,
+    *,
+    lease_s: float,
+    slowest: Lane = Lane.HISTORY,
+    full: Callable[[], object] = lambda: None,
+) -> Resolved:
+    """One batch of tokens of one chain. Raises Retryable if the node cannot answer; the claim is given back.
+
+    Lanes slower than `slowest` are left to others. `full` is called before asking where there may be more than a batch.
+    """
     with store.begin(db) as tx:
-        batch = _claim_tokens(tx, chain, clock(tx), lease_s)
+        batch = _claim_tokens(tx, chain, clock(tx), lease_s, slowest)
     if batch is None:
         return Resolved()
+    if batch.claimed.full:
+        full()
     try:
         read = _ask_tokens(node, chain, batch)
     except (Retryable, MethodOff) as error:
@@ -62,11 +77,11 @@ def resolve_tokens(db: Db, node: Node, chain: Chain, clock: Clock, *, lease_s: f
         return _write_tokens(tx, chain, batch, read, clock(tx))
 
 
-def _claim_tokens(tx: store.Tx, chain: Chain, now: datetime, lease_s: float) -> _Batch | None:
+def _claim_tokens(tx: store.Tx, chain: Chain, now: datetime, lease_s: float, slowest: Lane) -> _Batch | None:
     where = cursor.read(tx, chain.id)
     if where is None:
         return None
-    claimed = work.claim(tx, "token", chain.name, limit=TOKENS_A_BATCH, lease_s=lease_s, now=now)
+    claimed = work.claim(tx, "token", chain.name, limit=TOKENS_A_BATCH, lease_s=lease_s, now=now, slowest=slowest)
     if claimed is None:
         return None
     asked = tokens.to_ask(tx, chain.id, claimed.keys)
@@ -151,16 +166,28 @@ def _until_final(chain: Chain, where: Cursor, block: int) -> timedelta:
     return timedelta(seconds=min(max(wait_s, CONFIRM_SOONEST_S), CONFIRM_LATEST_S))
 
 
-def resolve_pools(db: Db, node: Node, chain: Chain, clock: Clock, *, lease_s: float) -> Resolved:
-    """One batch of pools whose event left something to ask. Raises Retryable if the node cannot answer."""
+def resolve_pools(
+    db: Db,
+    node: Node,
+    chain: Chain,
+    clock: Clock,
+    *,
+    lease_s: float,
+    slowest: Lane = Lane.HISTORY,
+    full: Callable[[], object] = lambda: None,
+) -> Resolved:
+    """One batch of pools whose event left something to ask; else as `resolve_tokens`."""
     with store.begin(db) as tx:
         where = cursor.read(tx, chain.id)
         if where is None:
             return Resolved()
-        claimed = work.claim(tx, "pool", chain.name, limit=POOLS_A_BATCH, lease_s=lease_s, now=clock(tx))
+        now = clock(tx)
+        claimed = work.claim(tx, "pool", chain.name, limit=POOLS_A_BATCH, lease_s=lease_s, now=now, slowest=slowest)
         asked = pools.to_ask(tx, chain.id, claimed.keys) if claimed else []
     if claimed is None:
         return Resolved()
+    if claimed.full:
+        full()
     questions: list[tuple[PoolKey, Dialogue[PoolAnswers]]] = []
     for key, factory in asked:
         question = BY_NAME[factory.protocol].questions
@@ -175,12 +202,32 @@ def resolve_pools(db: Db, node: Node, chain: Chain, clock: Clock, *, lease_s: fl
         _give_back(db, claimed, clock, error)
         raise
     with store.begin(db) as tx:
-        now = clock(tx)
-        mine = work.mine(tx, claimed, now)
-        ours = [(key, answer) for (key, _), answer in zip(questions, told, strict=True) if key in mine]
-        pools.answer(tx, chain.id, ours, pin, now)
-        work.done(tx, claimed, claimed.keys)
-    return Resolved(asked=len(questions), written=len(ours), full=claimed.full)
+        answers = [(key, answer) for (key, _), answer in zip(questions, told, strict=True)]
+        return _write_pools(tx, chain, claimed, where, answers, pin, clock(tx))
+
+
+def _write_pools(
+    tx: store.Tx,
+    chain: Chain,
+    claimed: Claimed,
+    where: Cursor,
+    told: Sequence[tuple[PoolKey, PoolAnswers]],
+    pin: BlockRef,
+    now: datetime,
+) -> Resolved:
+    """A pool that said nothing is asked again while its block is not final: the endpoint may be on another branch."""
+    blocks = pools.hold(tx, chain.id, claimed.keys)
+    mine = work.mine(tx, claimed, now)
+    ours = {key: answer for key, answer in told if key in mine}
+    early = [key for key, answer in ours.items() if answer == PoolAnswers() and blocks[key] > where.anchor.number]
+    for key in early:
+        del ours[key]
+    pools.answer(tx, chain.id, list(ours.items()), pin, now)
+    if early:
+        due = now + _until_final(chain, where, max(blocks[key] for key in early))
+        work.again(tx, claimed, early, due, "a negative waits for finality")
+    work.done(tx, claimed, sorted(mine.difference(early)))
+    return Resolved(asked=len(told), written=len(ours), early=len(early), full=claimed.full)
 
 
 def _give_back(db: Db, claimed: Claimed, clock: Clock, error: Exception) -> None:

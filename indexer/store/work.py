@@ -38,7 +38,7 @@ _CLAIM = """
     with due as (
         select key from gazetteer.work
         where kind = :kind and scope = :scope and lease_id is null and not dead and due <= :now
-          and {which}
+          and lane <= :slowest and {which}
         order by lane, due
         limit :limit
         for update skip locked
@@ -124,8 +124,20 @@ def hurry(tx: Tx, kind: str, scope: str, keys: Sequence[bytes], lane: Lane) -> N
         tx.execute(_RAISE, {"kind": kind, "scope": scope, "keys": sorted(keys), "lane": lane})
 
 
-def claim(tx: Tx, kind: str, scope: str, *, limit: int, lease_s: float, now: datetime) -> Claimed | None:
-    """Lease what is due, live lane first. A key that has cost two leases is claimed alone, before the others."""
+def claim(
+    tx: Tx,
+    kind: str,
+    scope: str,
+    *,
+    limit: int,
+    lease_s: float,
+    now: datetime,
+    slowest: Lane = Lane.HISTORY,
+) -> Claimed | None:
+    """Lease what is due in `slowest` and faster lanes, live first. What has cost two leases is claimed alone, before.
+
+    None: nothing is due there.
+    """
     lease_id = uuid4()
     facts = {
         "kind": kind,
@@ -133,6 +145,7 @@ def claim(tx: Tx, kind: str, scope: str, *, limit: int, lease_s: float, now: dat
         "lease_id": lease_id,
         "lease_until": now + timedelta(seconds=lease_s),
         "now": now,
+        "slowest": slowest,
     }
     for statement, most in ((_CLAIM_LOST, 1), (_CLAIM_MANY, limit)):
         rows = tx.execute(statement, facts | {"limit": most}).all()
