@@ -73,6 +73,13 @@ _TO_ASK = text("""
     order by pool_key
 """)
 
+_HOLD = text("""
+    select pool_key, block_number from gazetteer.pools
+    where chain_id = :chain_id and pool_key = any(cast(:keys as bytea[]))
+    order by pool_key
+    for update
+""")
+
 _ANSWER = text("""
     with told as (
         select * from unnest(cast(:keys as bytea[]), cast(:tick_spacings as integer[]), cast(:fees as integer[]),
@@ -299,6 +306,12 @@ def to_ask(tx: Tx, chain_id: ChainId, keys: Sequence[bytes]) -> list[tuple[PoolK
     rows = tx.execute(_TO_ASK, {"chain_id": chain_id, "keys": sorted(keys)}).all()
     factories = facts.factories_of(tx, chain_id, [bytes(row.emitter) for row in rows])
     return [(PoolKey(bytes(row.pool_key)), factories[bytes(row.emitter)]) for row in rows]
+
+
+def hold(tx: Tx, chain_id: ChainId, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """The blocks of the pools among `keys`; the rows stay locked, so that none of them moves."""
+    rows = tx.execute(_HOLD, {"chain_id": chain_id, "keys": sorted(keys)})
+    return {bytes(row.pool_key): row.block_number for row in rows}
 
 
 def answer(
