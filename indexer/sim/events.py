@@ -7,6 +7,7 @@ from eth_abi.abi import encode
 
 from indexer.evm.abi import keccak
 from indexer.model import Hash32
+from indexer.sim.contracts import WORD
 
 _DECLARATION = re.compile(r"(\w+)\((.*)\)")
 
@@ -21,8 +22,9 @@ class Event:
 
     def log(self, indexed: tuple[object, ...], plain: tuple[object, ...]) -> tuple[tuple[Hash32, ...], bytes]:
         """Topics and data of one log with these values. Indexed types have to be static."""
-        words = [Hash32(encode([kind], [value])) for kind, value in zip(self.indexed, indexed, strict=True)]
-        return (self.topic0, *words), encode(self.plain, plain)
+        words = encode(self.indexed, indexed)
+        topics = [Hash32(words[at : at + WORD]) for at in range(0, len(words), WORD)]
+        return (self.topic0, *topics), encode(self.plain, plain)
 
 
 def event(declaration: str) -> Event:
