@@ -30,6 +30,7 @@ ROUNDS = 10
 POOLS_A_BLOCK = 5
 SETTLED_S = 120.0
 SEED = 20
+WORK = "select *, now() as asked_at from gazetteer.work order by due limit 10"
 KILLS = 8
 VICTIMS = ("follow.arbitrum", "worker.live:child", "worker.live", "worker.history", "worker.live:parent", "beat")
 FAMOUS = {
@@ -89,7 +90,9 @@ def finished(database_url, traffics, product, within_s=SETTLED_S):
         left = {each.site.chain.name: verdict.left(database_url, each.site, each.last) for each in traffics}
         if not any(left.values()):
             return
-        assert time.monotonic() < deadline, f"still to do after {within_s:g} s: {left}\n{product.said()}"
+        assert time.monotonic() < deadline, (
+            f"still to do after {within_s:g} s: {left} {verdict.ask(database_url, WORK)}\n{product.said()}"
+        )
         for traffic in traffics:
             traffic.site.anvil.mine()
         time.sleep(0.2)

@@ -113,6 +113,21 @@ contract Endless {
     }
 }
 
+// symbol() answers, but only after a million gas: more than a multicall grants, less than a question alone gets.
+contract Heavy {
+    string public name = "Heavy";
+    uint8 public decimals = 18;
+
+    function symbol() external pure returns (string memory) {
+        for (uint256 i = 0; i < 24000; ) {
+            unchecked {
+                i += 1;
+            }
+        }
+        return "HEAVY";
+    }
+}
+
 // A NUL and a newline, which a text column or a log line would choke on.
 contract Nul {
     string public name = "Nul\x00Byte";

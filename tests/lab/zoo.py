@@ -46,6 +46,7 @@ ODD: Mapping[str, Facts] = {
     "Broken": Facts(symbol=MALFORMED, name=MALFORMED, decimals=("ok", 18)),
     "Endless": Facts(symbol=ABSENT, name=("ok", "Endless"), decimals=("ok", 18)),
     "Flood": Facts(symbol=ABSENT, name=("ok", "Flood"), decimals=("ok", 18)),
+    "Heavy": ok("HEAVY", "Heavy", 18),
     "Silent": Facts(symbol=ABSENT, name=ABSENT, decimals=ABSENT),
     "Hollow": Facts(symbol=ABSENT, name=ABSENT, decimals=ABSENT),
 }
