@@ -14,7 +14,7 @@ from indexer.flow.reading import announced, listening
 from indexer.known import Chain
 from indexer.model import BlockRef, Cursor, Emitter, Header, Heads, Window
 from indexer.ports import Node
-from indexer.store import Db, coverage, cursor, facts, pools
+from indexer.store import Db, coverage, cursor, facts, pools, readings
 from indexer.store.clock import Clock
 from indexer.store.pool_rows import Times
 from indexer.store.pools import Settled
@@ -147,7 +147,7 @@ def _step(db: Db, node: Node, reading: _Reading, clock: Clock, stride: Stride) -
     times = _still_there(node, fork, window)
     if times is None:
         return Torn(heads=reading.heads)
-    settled = _keep(db, reading, fork, window, times, clock)
+    settled = _keep(db, reading, node.name, fork, window, times, clock)
     rewound = reading.where.tip.number - fork.number
     return Advanced(
         heads=reading.heads,
@@ -198,6 +198,7 @@ def _still_there(node: Node, fork: BlockRef, window: Window) -> dict[int, int] |
 def _keep(
     db: Db,
     reading: _Reading,
+    endpoint: str,
     fork: BlockRef,
     window: Window,
     times: dict[int, int],
@@ -222,7 +223,7 @@ def _keep(
             now=now,
         )
         coverage.listened(tx, chain_id, reading.emitters, fork.number + 1)
-        cursor.advance(tx, chain_id, fork, window.last, now)
+        cursor.advance(tx, chain_id, fork, window.last, now, endpoint=endpoint)
     return settled
 
 
@@ -258,6 +259,7 @@ def _move(db: Db, where: Cursor, target: BlockRef, jump: Header | None, clock: C
         cursor.lock(tx, where)
         if target.number > where.anchor.number:
             coverage.credit(tx, where.chain_id, where.anchor.number, target.number)
+            readings.credit(tx, where.chain_id, where.anchor.number, target.number)
             pools.finalize(tx, where.chain_id, where.anchor.number, target.number, clock(tx))
             cursor.move_anchor(tx, where.chain_id, target)
         if jump is not None:

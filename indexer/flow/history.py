@@ -13,9 +13,9 @@ from indexer.flow.follow import final_header
 from indexer.flow.ranges import Ranges
 from indexer.flow.reading import announced, listening
 from indexer.known import Chain
-from indexer.model import Cursor, Scan, Window
+from indexer.model import BlockRef, Cursor, Scan, Window
 from indexer.ports import Node
-from indexer.store import Db, coverage, cursor, pools, scans
+from indexer.store import Db, coverage, cursor, pools, readings, scans
 from indexer.store.clock import Clock
 from indexer.store.pool_rows import Times
 
@@ -79,6 +79,15 @@ class _Claim:
     strict: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    endpoint: str
+    window: Window
+    first: int
+    last: int
+    requests: int
+
+
 def _fill(db: Db, node: Node, chain: Chain, ranges: Ranges, clock: Clock, claim: _Claim) -> Scanned:
     first, last = claim.scan.first, claim.scan.last
     for request in range(1, MOST_REFUSALS + 1):
@@ -89,61 +98,58 @@ def _fill(db: Db, node: Node, chain: Chain, ranges: Ranges, clock: Clock, claim:
                 raise
             first = max(first, ranges.refused(refusal, first, last))
             continue
-        _credible(node, chain, claim, window)
+        credible(node, chain, claim.where.anchor, window)
+        if window.faults and claim.strict:
+            message = f"{node.name} sent logs that were not asked for: {window.faults[0].reason}"
+            raise Suspicious(message)
         ranges.served(first, last, len(window.logs))
-        return _keep(db, claim, window, (first, last), request, clock)
+        return _keep(db, claim, _Read(node.name, window, first, last, request), clock)
     message = f"{node.name} refused {MOST_REFUSALS} ranges below block {last}"
     raise BadAnswer(message)
 
 
-def _credible(node: Node, chain: Chain, claim: _Claim, window: Window) -> None:
-    """The endpoint itself must know the range to be final, and must be on our chain at the anchor."""
+def credible(node: Node, chain: Chain, anchor: BlockRef, window: Window) -> None:
+    """The endpoint itself must know the range to be final, and must be on our chain at the anchor.
+
+    Raises MissingData or BadAnswer.
+    """
     last = window.last
     final_number = window.finalized.number if window.finalized else final_header(node, chain, node.heads()).number
     if final_number < last.number:
         message = f"{node.name} has finalized {final_number}, the range ends at {last.number}"
         raise MissingData(message)
-    if last.number == claim.where.anchor.number and last.hash != claim.where.anchor.hash:
+    if last.number == anchor.number and last.hash != anchor.hash:
         message = f"{node.name} has another block at the anchor {last.number}"
         raise BadAnswer(message)
-    if window.faults and claim.strict:
-        message = f"{node.name} sent logs that were not asked for: {window.faults[0].reason}"
-        raise Suspicious(message)
 
 
-def _keep(
-    db: Db,
-    claim: _Claim,
-    window: Window,
-    span: tuple[int, int],
-    requests: int,
-    clock: Clock,
-) -> Scanned:
-    first, last = span
+def _keep(db: Db, claim: _Claim, read: _Read, clock: Clock) -> Scanned:
+    chain_id, first, last, window = claim.scan.chain_id, read.first, read.last, read.window
     told = announced(claim.scan.emitters, window.logs)
     with store.begin(db) as tx:
         now = clock(tx)
         if not scans.mine(tx, claim.scan, now):
-            return Scanned(first=first, last=last, requests=requests, logs=len(window.logs), pools=0, lost=True)
+            return Scanned(first=first, last=last, requests=read.requests, logs=len(window.logs), pools=0, lost=True)
         settled = pools.settle(
             tx,
-            claim.scan.chain_id,
+            chain_id,
             first,
             last,
             told.created,
             told.rejected,
             emitters=claim.scan.emitters,
             source="history",
-            times=_times(window),
+            times=times_of(window),
             until=None,
             now=now,
         )
-        coverage.add(tx, claim.scan.chain_id, [emitter.key for emitter in claim.scan.emitters], first, last)
+        coverage.add(tx, chain_id, [emitter.key for emitter in claim.scan.emitters], first, last)
+        readings.add(tx, chain_id, read.endpoint, first, last)
         scans.release(tx, claim.scan.lease_id)
-    return Scanned(first=first, last=last, requests=requests, logs=len(window.logs), pools=settled.new)
+    return Scanned(first=first, last=last, requests=read.requests, logs=len(window.logs), pools=settled.new)
 
 
-def _times(window: Window) -> Times:
+def times_of(window: Window) -> Times:
     """The two headers' own times, and an estimate between them by a block's place."""
     before, last = window.before, window.last
     passed_s, span = last.timestamp_s - before.timestamp_s, last.number - before.number

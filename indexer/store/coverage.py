@@ -26,17 +26,19 @@ _LISTENED = text("""
     where c.chain_id = :chain_id and c.address = old.address and c.topic0 = old.topic0
 """)
 
+# All keys are locked, also those that have nothing to gain: a jump touches them all a moment later.
 _CREDIT = text("""
-    with due as (
+    with locked as (
         select address, topic0 from gazetteer.coverage
-        where chain_id = :chain_id and listened_from <= :last
+        where chain_id = :chain_id
         order by address, topic0
         for update
     )
     update gazetteer.coverage c
     set scanned = c.scanned + int8multirange(int8range(greatest(c.listened_from, :first), :last, '[]'))
-    from due
-    where c.chain_id = :chain_id and c.address = due.address and c.topic0 = due.topic0
+    from locked
+    where c.chain_id = :chain_id and c.address = locked.address and c.topic0 = locked.topic0
+      and c.listened_from <= :last
 """)
 
 _ADD = text("""
@@ -51,6 +53,22 @@ _ADD = text("""
     )
     update gazetteer.coverage c
     set scanned = c.scanned + int8multirange(int8range(:first, :last, '[]'))
+    from due
+    where c.chain_id = :chain_id and c.address = due.address and c.topic0 = due.topic0
+""")
+
+_CONFIRM = text("""
+    with due as (
+        select c.address, c.topic0
+        from gazetteer.coverage c
+        join unnest(cast(:addresses as bytea[]), cast(:topics as bytea[])) as k(address, topic0)
+          using (address, topic0)
+        where c.chain_id = :chain_id
+        order by c.address, c.topic0
+        for update of c
+    )
+    update gazetteer.coverage c
+    set audited = c.audited + cast(:blocks as int8multirange) * c.scanned
     from due
     where c.chain_id = :chain_id and c.address = due.address and c.topic0 = due.topic0
 """)
@@ -70,6 +88,17 @@ def credit(tx: Tx, chain_id: ChainId, above: int, to: int) -> None:
 def add(tx: Tx, chain_id: ChainId, keys: Sequence[tuple[Address, Hash32]], first: int, last: int) -> None:
     """A history scan has read first..last for these (emitter, topic0)."""
     tx.execute(_ADD, {"chain_id": chain_id, "first": first, "last": last} | _columns(keys))
+
+
+def confirm(
+    tx: Tx,
+    chain_id: ChainId,
+    keys: Sequence[tuple[Address, Hash32]],
+    blocks: Sequence[tuple[int, int]],
+) -> None:
+    """An audit has confirmed these ranges, given as (first, last), for these (emitter, topic0)."""
+    told = "{" + ",".join(f"[{first},{last}]" for first, last in blocks) + "}"
+    tx.execute(_CONFIRM, {"chain_id": chain_id, "blocks": told} | _columns(keys))
 
 
 def _columns(keys: Sequence[tuple[Address, Hash32]]) -> dict[str, list[bytes]]:

@@ -37,7 +37,10 @@ _CHECKPOINTS = text("""
 _FORGET_ABOVE = text("delete from gazetteer.checkpoints where chain_id = :chain_id and number > :number")
 _FORGET_BELOW = text("delete from gazetteer.checkpoints where chain_id = :chain_id and number < :number")
 _FORGET_ALL = text("delete from gazetteer.checkpoints where chain_id = :chain_id")
-_REMEMBER = text("insert into gazetteer.checkpoints (chain_id, number, hash) values (:chain_id, :number, :hash)")
+_REMEMBER = text("""
+    insert into gazetteer.checkpoints (chain_id, number, hash, endpoint)
+    values (:chain_id, :number, :hash, :endpoint)
+""")
 
 _ADVANCE = text("""
     update gazetteer.cursors
@@ -104,10 +107,21 @@ def lock(tx: Tx, expected: Cursor) -> None:
         raise Moved(message)
 
 
-def advance(tx: Tx, chain_id: ChainId, fork: BlockRef, new: Header, now: datetime) -> None:
-    """Checkpoints above `fork` are forgotten, `new` is remembered and becomes the tip. The cursor is locked."""
+def advance(
+    tx: Tx,
+    chain_id: ChainId,
+    fork: BlockRef,
+    new: Header,
+    now: datetime,
+    *,
+    endpoint: str | None = None,
+) -> None:
+    """Checkpoints above `fork` are forgotten, `new` is remembered and becomes the tip. The cursor is locked.
+
+    `endpoint` is the name of who read the blocks between.
+    """
     tx.execute(_FORGET_ABOVE, {"chain_id": chain_id, "number": fork.number})
-    tx.execute(_REMEMBER, {"chain_id": chain_id, "number": new.number, "hash": new.hash})
+    tx.execute(_REMEMBER, {"chain_id": chain_id, "number": new.number, "hash": new.hash, "endpoint": endpoint})
     tx.execute(_ADVANCE, _at(chain_id, new) | {"now": now})
 
 
@@ -120,7 +134,7 @@ def move_anchor(tx: Tx, chain_id: ChainId, to: BlockRef) -> None:
 def jump(tx: Tx, chain_id: ChainId, to: Header, now: datetime) -> None:
     """Tip, anchor and only checkpoint become `to`; what lies between is a hole for history."""
     tx.execute(_FORGET_ALL, {"chain_id": chain_id})
-    tx.execute(_REMEMBER, {"chain_id": chain_id, "number": to.number, "hash": to.hash})
+    tx.execute(_REMEMBER, {"chain_id": chain_id, "number": to.number, "hash": to.hash, "endpoint": None})
     tx.execute(_ADVANCE, _at(chain_id, to) | {"now": now})
     tx.execute(_ANCHOR, {"chain_id": chain_id, "number": to.number, "hash": to.hash})
 

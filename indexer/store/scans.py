@@ -11,22 +11,31 @@ from indexer.model import Address, ChainId, Emitter, Hash32, Scan
 from indexer.store import Tx, facts
 
 _LOCK_SPACE = 0x6762  # the first key of our advisory locks for claims of history
-_LOCK = text("select pg_advisory_xact_lock(:space, :chain)")
+# A claim that a crash of the server forgets is a hole again, so its commit, which everybody's next claim waits for,
+# does not wait for the disk.
+_LOCK = text("""
+    select set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock(:space, :chain)
+""")
 
-# The newest hole of every enabled (emitter, topic0): its blocks up to the anchor, less what was listened to, less
-# what is leased to somebody.
-_NEWEST_HOLES = text("""
-    with leased as (
+LEASED = """
+    leased as (
         select decode(e.address, 'hex') as address, decode(e.topic0, 'hex') as topic0,
                range_agg(int8range(s.first_block, s.last_block, '[]')) as ranges
         from gazetteer.scans s, jsonb_to_recordset(s.emitters) as e(address text, topic0 text)
         where s.chain_id = :chain_id and s.lease_until > :now
         group by 1, 2
-    ), holes as (
+    )
+"""
+"""What is leased to somebody, of every (emitter, topic0). Parameters: chain_id, now."""
+
+# The newest hole of every enabled (emitter, topic0): its blocks up to the anchor, less what was listened to, less
+# what is leased to somebody.
+_NEWEST_HOLES = text(f"""
+    with {LEASED}, holes as (
         select c.address, c.topic0,
                int8multirange(int8range(f.from_block, greatest(u.anchor_number + 1, f.from_block)))
                * int8multirange(int8range(cast(:floor as bigint), null))
-               - c.scanned - coalesce(l.ranges, '{}') as ranges
+               - c.scanned - coalesce(l.ranges, '{{}}') as ranges
         from gazetteer.coverage c
         join gazetteer.factories f using (chain_id, address)
         join gazetteer.cursors u using (chain_id)
@@ -46,6 +55,10 @@ _CLAIM = text("""
 """)
 
 _MINE = text("select 1 from gazetteer.scans where lease_id = :lease_id and lease_until > :now for update")
+_HOLD = text("""
+    update gazetteer.scans set first_block = :first, last_block = :last, lease_until = :until
+    where lease_id = :lease_id
+""")
 _RELEASE = text("delete from gazetteer.scans where lease_id = :lease_id")
 _SWEEP = text("""
     delete from gazetteer.scans where lease_id in (
@@ -65,11 +78,26 @@ class Hole:
 
 def claim(tx: Tx, chain_id: ChainId, *, span: int, floor: int | None, lease_s: float, now: datetime) -> Scan | None:
     """Lease the newest missing range of at most `span` blocks, not below `floor`, to the caller. None: no hole."""
-    tx.execute(_LOCK, {"space": _LOCK_SPACE, "chain": chain_id % 2**31})
+    wait_turn(tx, chain_id)
     holes = newest_holes(tx, chain_id, floor, now)
-    if not holes:
-        return None
-    first, last, keys = newest_range(holes, span)
+    return lease(tx, chain_id, newest_range(holes, span), lease_s=lease_s, now=now) if holes else None
+
+
+def wait_turn(tx: Tx, chain_id: ChainId) -> None:
+    """One claim of a chain's blocks at a time, until the end of the transaction."""
+    tx.execute(_LOCK, {"space": _LOCK_SPACE, "chain": chain_id % 2**31})
+
+
+def lease(
+    tx: Tx,
+    chain_id: ChainId,
+    blocks: tuple[int, int, frozenset[tuple[Address, Hash32]]],
+    *,
+    lease_s: float,
+    now: datetime,
+) -> Scan:
+    """Lease first..last of these (emitter, topic0) to the caller, who holds the turn and knows that they are free."""
+    first, last, keys = blocks
     scan = Scan(
         chain_id=chain_id,
         lease_id=uuid4(),
@@ -78,7 +106,7 @@ def claim(tx: Tx, chain_id: ChainId, *, span: int, floor: int | None, lease_s: f
         emitters=tuple(emitter for emitter in facts.watched(tx, chain_id) if emitter.key in keys),
         lease_until=now + timedelta(seconds=lease_s),
     )
-    tx.execute(_CLAIM, _lease(scan))
+    tx.execute(_CLAIM, _row(scan))
     return scan
 
 
@@ -102,6 +130,11 @@ def mine(tx: Tx, scan: Scan, now: datetime) -> bool:
     return tx.execute(_MINE, {"lease_id": scan.lease_id, "now": now}).one_or_none() is not None
 
 
+def hold(tx: Tx, lease_id: UUID, first: int, last: int, until: datetime) -> None:
+    """Only this part of the lease goes on, up to `until`, so that nobody takes it up before."""
+    tx.execute(_HOLD, {"lease_id": lease_id, "first": first, "last": last, "until": until})
+
+
 def release(tx: Tx, lease_id: UUID) -> None:
     """The lease is over: its range was covered, or is a hole again."""
     tx.execute(_RELEASE, {"lease_id": lease_id})
@@ -112,7 +145,7 @@ def sweep(tx: Tx, now: datetime) -> int:
     return tx.execute(_SWEEP, {"now": now}).rowcount
 
 
-def _lease(scan: Scan) -> dict[str, object]:
+def _row(scan: Scan) -> dict[str, object]:
     keys: list[tuple[Address, Hash32]] = sorted(_key(emitter) for emitter in scan.emitters)
     return {
         "lease_id": scan.lease_id,

@@ -113,10 +113,37 @@ coverage = Table(
     *_bytes("address", 20),
     *_bytes("topic0", 32),
     Column("scanned", INT8MULTIRANGE, nullable=False, server_default=text("'{}'")),
+    # the part of it that a second endpoint has confirmed; the rest is left to audit
+    Column("audited", INT8MULTIRANGE, nullable=False, server_default=text("'{}'")),
     # first block from which the head lane has listened to it without a gap; NULL: the last head step did not
     Column("listened_from", BigInteger),
     PrimaryKeyConstraint("chain_id", "address", "topic0"),
     ForeignKeyConstraint(["chain_id", "address"], ["gazetteer.factories.chain_id", "gazetteer.factories.address"]),
+    CheckConstraint("scanned @> audited", name="audited"),
+)
+
+# Who read what is scanned and not yet audited, or a part of it: whoever may not audit it alone. Not what is left.
+readings = Table(
+    "readings",
+    metadata,
+    Column("chain_id", BigInteger, nullable=False),
+    Column("endpoint", Text, nullable=False),  # its public name
+    Column("ranges", INT8MULTIRANGE, nullable=False),
+    PrimaryKeyConstraint("chain_id", "endpoint"),
+    ForeignKeyConstraint(["chain_id"], ["gazetteer.chains.chain_id"]),
+)
+
+# How often an endpoint answered, failed or told something else than others did. For people, not state.
+endpoint_counts = Table(
+    "endpoint_counts",
+    metadata,
+    Column("chain_id", BigInteger, nullable=False),
+    Column("endpoint", Text, nullable=False),  # its public name
+    Column("what", Text, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    _moment("last_at"),
+    PrimaryKeyConstraint("chain_id", "endpoint", "what"),
+    ForeignKeyConstraint(["chain_id"], ["gazetteer.chains.chain_id"]),
 )
 
 scans = Table(
@@ -170,6 +197,7 @@ checkpoints = Table(
     Column("chain_id", BigInteger, nullable=False),
     Column("number", BigInteger, nullable=False),
     *_bytes("hash", 32),
+    Column("endpoint", Text),  # who read the blocks up to it; NULL: nobody, it was begun with
     PrimaryKeyConstraint("chain_id", "number"),
 )
 

@@ -29,6 +29,7 @@ TABLES = """
         chain_id BIGINT NOT NULL,
         number BIGINT NOT NULL,
         hash BYTEA NOT NULL,
+        endpoint TEXT,
         CONSTRAINT pk_checkpoints PRIMARY KEY (chain_id, number),
         CONSTRAINT ck_checkpoints_hash_length CHECK (octet_length(hash) = 32)
     );
@@ -209,11 +210,31 @@ TABLES = """
         address BYTEA NOT NULL,
         topic0 BYTEA NOT NULL,
         scanned INT8MULTIRANGE DEFAULT '{}' NOT NULL,
+        audited INT8MULTIRANGE DEFAULT '{}' NOT NULL,
         listened_from BIGINT,
         CONSTRAINT pk_coverage PRIMARY KEY (chain_id, address, topic0),
         CONSTRAINT ck_coverage_address_length CHECK (octet_length(address) = 20),
         CONSTRAINT ck_coverage_topic0_length CHECK (octet_length(topic0) = 32),
-        CONSTRAINT fk_coverage_chain_id_address_factories FOREIGN KEY(chain_id, address) REFERENCES gazetteer.factories (chain_id, address)
+        CONSTRAINT fk_coverage_chain_id_address_factories FOREIGN KEY(chain_id, address) REFERENCES gazetteer.factories (chain_id, address),
+        CONSTRAINT ck_coverage_audited CHECK (scanned @> audited)
+    );
+
+    CREATE TABLE gazetteer.readings (
+        chain_id BIGINT NOT NULL,
+        endpoint TEXT NOT NULL,
+        ranges INT8MULTIRANGE NOT NULL,
+        CONSTRAINT pk_readings PRIMARY KEY (chain_id, endpoint),
+        CONSTRAINT fk_readings_chain_id_chains FOREIGN KEY(chain_id) REFERENCES gazetteer.chains (chain_id)
+    );
+
+    CREATE TABLE gazetteer.endpoint_counts (
+        chain_id BIGINT NOT NULL,
+        endpoint TEXT NOT NULL,
+        what TEXT NOT NULL,
+        times BIGINT NOT NULL,
+        last_at TIMESTAMP WITH TIME ZONE NOT NULL,
+        CONSTRAINT pk_endpoint_counts PRIMARY KEY (chain_id, endpoint, what),
+        CONSTRAINT fk_endpoint_counts_chain_id_chains FOREIGN KEY(chain_id) REFERENCES gazetteer.chains (chain_id)
     );
 
     CREATE TABLE gazetteer.pools (
