@@ -75,7 +75,8 @@ def _resolve(kind: str, name: str, lane: Lane) -> None:
             endpoints.failed(node, error)
             log.warning("node failed", extra={"chain": name, "endpoint": node.name, "error": str(error)})
             continue
-        if not done.full and not done.asked:
+        # what history announces meanwhile is asked with the next wake-up's batch, instead of a few tokens at a time
+        if not done.full and (lane is Lane.HISTORY or not done.asked):
             return
         endpoints.succeeded(node, time.monotonic() - asked_at)
         if time.monotonic() - started > TASK_S:
@@ -86,14 +87,18 @@ def _resolve(kind: str, name: str, lane: Lane) -> None:
 @app.task(name="history.scan")  # type: ignore[untyped-decorator]  # celery has no types
 def scan(chain: str) -> None:
     """Missing ranges of one chain, newest first, for about two seconds; then whatever they brought is pointed out."""
-    announced = _scan(chain)
+    try:
+        announced = _scan(chain)
+    except DatabaseUnavailable as error:
+        log.warning("database away", extra={"chain": chain, "error": str(error)})
+        return
     for kind in ("token", "pool") if announced else ():
         kick(kind, chain, Lane.HISTORY)
 
 
 def _scan(chain: str) -> bool:
-    """Read for a while and wake the next worker; returns whether pools were found."""
-    endpoints = wiring.endpoints(chain, "history")
+    """Read for a while and wake the next worker; returns whether pools were found. Raises DatabaseUnavailable."""
+    endpoints, floor = wiring.endpoints(chain, "history"), wiring.floor(chain)
     started = time.monotonic()
     announced = False
     while time.monotonic() - started < TASK_S:
@@ -103,10 +108,9 @@ def _scan(chain: str) -> bool:
             return announced
         asked_at = time.monotonic()
         try:
-            pools = _read_past(chain, node)
-        except DatabaseUnavailable as error:
-            log.warning("database away", extra={"chain": chain, "error": str(error)})
-            return announced
+            pools = _read_past(chain, node, floor)
+        except DatabaseUnavailable:
+            raise
         except (Retryable, RangeRefused) as error:
             endpoints.failed(node, error)
             log.warning("node failed", extra={"chain": chain, "endpoint": node.name, "error": str(error)})
@@ -119,7 +123,7 @@ def _scan(chain: str) -> bool:
     return announced
 
 
-def _read_past(chain: str, node: Node) -> int | None:
+def _read_past(chain: str, node: Node, floor: int | None) -> int | None:
     """Read one missing range or, where none is left, make one batch of times exact. None: neither is left.
 
     Returns how many pools were new. Where there was a range there may be more, so another worker is woken before.
@@ -131,7 +135,7 @@ def _read_past(chain: str, node: Node) -> int | None:
         wiring.ranges(chain, node.name),
         wiring.clock,
         lease_s=wiring.settings().lease_s,
-        floor=wiring.floor(chain),
+        floor=floor,
         claimed=lambda: keep_waiting("scan", chain, Lane.HISTORY),
     )
     if isinstance(done, history.NothingMissing):
