@@ -28,6 +28,10 @@ class ChainFacts(Protocol):
     def native_decimals(self) -> int: ...  # noqa: D102
 
 
+# Several indexes of a row are unique, and an upsert can wait for one of them only.
+_LOCK_SPACE = 0x6763  # the first key of our advisory lock for loading
+_ONE_AT_A_TIME = text("select pg_advisory_xact_lock(:space, 0)")
+
 _CHAIN = text("""
     insert into gazetteer.chains as c
         (chain_id, name, genesis_hash, block_time_ms, native_symbol, enabled)
@@ -100,6 +104,7 @@ def chain_name(tx: Tx, chain_id: ChainId) -> str:
 
 def load(tx: Tx, chains: Sequence[ChainFacts], factories: Sequence[Factory]) -> None:
     """Make the tables say what is known now. Nothing is deleted: what is no longer known is switched off."""
+    tx.execute(_ONE_AT_A_TIME, {"space": _LOCK_SPACE})
     chain_ids = sorted(chain.id for chain in chains)
     tx.execute(_CHAINS_OFF, {"chain_ids": chain_ids})
     for chain in sorted(chains, key=lambda chain: chain.id):

@@ -11,10 +11,9 @@ from indexer.model.pool import Rejected
 from indexer.store import Tx, facts, instruments, pool_rows, rejected, tokens, work
 from indexer.store.pool_rows import Times
 
-_Row = Row[tuple[bytes, bytes, bytes, int, bytes, bytes, int, str, bool, bool]]
+_Row = Row[tuple[bytes, bytes, bytes, int, bytes, bytes, int, str, bool]]
 
-# Rows that hold one of the announced keys, and rows that the answer should have held; locked in key order. A row is
-# not certain where its block is a hole: the head wrote it on a branch that may have lost, and did not come back.
+# Rows that hold one of the announced keys, and rows that the answer should have held; locked in key order.
 _THERE = text("""
     with keys as (
         select cast(unnest(cast(:keys as bytea[])) as bytea) as pool_key
@@ -27,14 +26,21 @@ _THERE = text("""
               from unnest(cast(:emitters as bytea[]), cast(:topics as bytea[])) as e(address, topic0))
     )
     select p.pool_key, p.emitter, p.topic0, p.block_number, p.block_hash, p.tx_hash, p.log_index, p.source,
-           p.orphaned_at is not null as orphaned,
-           coalesce(c.scanned @> p.block_number or c.listened_from <= p.block_number, false) as certain
-    from gazetteer.pools p
-    join keys using (pool_key)
-    left join gazetteer.coverage c on c.chain_id = p.chain_id and c.address = p.emitter and c.topic0 = p.topic0
+           p.orphaned_at is not null as orphaned
+    from gazetteer.pools p join keys using (pool_key)
     where p.chain_id = :chain_id
     order by p.pool_key
     for update of p
+""")
+
+# A row is not certain where its block is a hole: the head wrote it on a branch that may have lost, and did not come
+# back. Asked when the rows are locked, so that it sees the coverage that came with them.
+_CERTAIN = text("""
+    select p.pool_key
+    from gazetteer.pools p
+    join gazetteer.coverage c on c.chain_id = p.chain_id and c.address = p.emitter and c.topic0 = p.topic0
+    where p.chain_id = :chain_id and p.pool_key = any(cast(:keys as bytea[]))
+      and (c.scanned @> p.block_number or c.listened_from <= p.block_number)
 """)
 
 _ORPHAN = text("""
@@ -146,7 +152,7 @@ def settle(
     one of the keys appeared elsewhere meanwhile.
     """
     upper = last if until is None else max(last, until)
-    there = tx.execute(
+    found = tx.execute(
         _THERE,
         {
             "chain_id": chain_id,
@@ -157,8 +163,9 @@ def settle(
             "topics": [emitter.topic0 for emitter in emitters],
         },
     )
+    there = {bytes(row.pool_key): row for row in found}
     answered = _Answered(range(first, upper + 1), frozenset(emitter.key for emitter in emitters))
-    plan = _plan(created, {bytes(row.pool_key): row for row in there}, answered)
+    plan = _plan(created, there, answered, _standing(tx, chain_id, there, answered))
     _write_pools(tx, chain_id, plan, times, source, now)
     asked, asks = _write_work(tx, chain_id, plan, source, now)
     rejected.settle(tx, chain_id, first, upper, [*refused, *plan.rejected], emitters=emitters, now=now)
@@ -185,33 +192,39 @@ class _Answered:
         return row.block_number in self.blocks and (row.emitter, row.topic0) in self.emitters
 
 
-def _plan(created: Sequence[PoolCreated], there: Mapping[bytes, _Row], answered: _Answered) -> _Plan:
+def _standing(tx: Tx, chain_id: ChainId, there: Mapping[bytes, _Row], answered: _Answered) -> frozenset[bytes]:
+    """The keys of rows that stand whatever the answer says: alive and certain, and the answer is not about them."""
+    keys = sorted(key for key, row in there.items() if not row.orphaned and not answered.covers(row))
+    if not keys:
+        return frozenset()
+    return frozenset(bytes(row.pool_key) for row in tx.execute(_CERTAIN, {"chain_id": chain_id, "keys": keys}))
+
+
+def _plan(
+    created: Sequence[PoolCreated],
+    there: Mapping[bytes, _Row],
+    answered: _Answered,
+    standing: frozenset[bytes],
+) -> _Plan:
     """Decide, for each announcement and each row that is there, what becomes of it.
 
     The earliest announcement on the chain wins, in whatever order they became known.
     """
     plan = _Plan()
     told: dict[bytes, PoolCreated] = {}
-    for pool in sorted(created, key=lambda pool: (pool.log.block_number, pool.log.log_index)):
+    for pool in sorted(created, key=_order):
         row = there.get(pool.key)
         holder = told.get(pool.key)
         if holder is not None:
             plan.rejected.append(_already(pool, holder.log.address, holder.log.block_number))
         elif row is None:
             plan.new.append(told.setdefault(pool.key, pool))
-        elif _holds(row, pool, answered):
+        elif pool.key in standing and (row.block_number, row.log_index) < _order(pool):
             plan.rejected.append(_already(pool, row.emitter, row.block_number))
         else:
             _replace(plan, told.setdefault(pool.key, pool), row, answered)
     plan.orphaned = [row for key, row in there.items() if key not in told and not row.orphaned and answered.covers(row)]
     return plan
-
-
-def _holds(row: _Row, pool: PoolCreated, answered: _Answered) -> bool:
-    """Whether the row keeps the key: it is alive and certain, the answer is not about it, and it was told earlier."""
-    if row.orphaned or not row.certain or answered.covers(row):
-        return False
-    return (row.block_number, row.log_index) < (pool.log.block_number, pool.log.log_index)
 
 
 def _replace(plan: _Plan, pool: PoolCreated, row: _Row, answered: _Answered) -> None:
@@ -226,6 +239,10 @@ def _replace(plan: _Plan, pool: PoolCreated, row: _Row, answered: _Answered) -> 
             plan.ousted.append(row)
     elif row.source == "head":
         plan.confirmed.append(pool)
+
+
+def _order(pool: PoolCreated) -> tuple[int, int]:
+    return pool.log.block_number, pool.log.log_index
 
 
 def _place(row: _Row) -> tuple[bytes, bytes, int]:

@@ -25,12 +25,17 @@ _WITH_ESTIMATES = text("""
 
 # Rows whose block is not the header's are left alone: their time would be another block's.
 _EXACT = text("""
+    with exact as (
+        select p.pool_key, h.timestamp_s
+        from gazetteer.pools p
+        join unnest(cast(:numbers as bigint[]), cast(:hashes as bytea[]), cast(:times as bigint[]))
+             as h(number, hash, timestamp_s) on p.block_number = h.number and p.block_hash = h.hash
+        where p.chain_id = :chain_id and p.created_at_kind = 'estimated'
+        order by p.pool_key for update of p
+    )
     update gazetteer.pools p
-    set created_at = to_timestamp(h.timestamp_s), created_at_kind = 'header'
-    from unnest(cast(:numbers as bigint[]), cast(:hashes as bytea[]), cast(:times as bigint[]))
-         as h(number, hash, timestamp_s)
-    where p.chain_id = :chain_id and p.block_number = h.number and p.block_hash = h.hash
-      and p.created_at_kind = 'estimated'
+    set created_at = to_timestamp(exact.timestamp_s), created_at_kind = 'header'
+    from exact where p.chain_id = :chain_id and p.pool_key = exact.pool_key
 """)
 
 

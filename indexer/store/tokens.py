@@ -15,10 +15,11 @@ _TO_ASK = text("""
     order by address
 """)
 
+# Without a target: the address as text is unique too, and either index may be the first to see another writer's row.
 _NEW = text("""
     insert into gazetteer.tokens (chain_id, address, first_seen)
     select :chain_id, address, :now from unnest(cast(:addresses as bytea[])) as t(address) order by address
-    on conflict (chain_id, address) do nothing
+    on conflict do nothing
     returning address
 """)
 

@@ -63,8 +63,13 @@ _DONE = text("""
 """)
 
 _AGAIN = text("""
-    update gazetteer.work set lease_id = null, lease_until = null, due = :due, reason = :reason
-    where kind = :kind and scope = :scope and key = any(cast(:keys as bytea[])) and lease_id = :lease_id
+    with mine as (
+        select key from gazetteer.work
+        where kind = :kind and scope = :scope and key = any(cast(:keys as bytea[])) and lease_id = :lease_id
+        order by key for update
+    )
+    update gazetteer.work w set lease_id = null, lease_until = null, due = :due, reason = :reason
+    from mine where w.kind = :kind and w.scope = :scope and w.key = mine.key
 """)
 
 _SWEEP = text(f"""
@@ -97,10 +102,15 @@ _DUE = text("""
 """)
 
 _RETRY = text("""
-    update gazetteer.work set dead = false, losses = 0, due = :now, reason = 'retried by command'
-    where dead and (cast(:kind as text) is null or kind = :kind)
-      and (cast(:scope as text) is null or scope = :scope)
-      and (cast(:key as bytea) is null or key = :key)
+    with gone as (
+        select kind, scope, key from gazetteer.work
+        where dead and (cast(:kind as text) is null or kind = :kind)
+          and (cast(:scope as text) is null or scope = :scope)
+          and (cast(:key as bytea) is null or key = :key)
+        order by kind, scope, key for update
+    )
+    update gazetteer.work w set dead = false, losses = 0, due = :now, reason = 'retried by command'
+    from gone where w.kind = gone.kind and w.scope = gone.scope and w.key = gone.key
 """)
 
 
