@@ -11,6 +11,8 @@ from indexer.model.pool import Rejected
 from indexer.store import Tx
 
 DATA_BYTES = 4096
+OUSTED = "this pool key was announced earlier"
+"""Why a pool's own row became a rejected log; of such a log only its place and its first topic are kept."""
 
 _WRITE = text("""
     insert into gazetteer.rejected_logs
@@ -59,7 +61,7 @@ def oust(tx: Tx, chain_id: ChainId, rows: Sequence[Any], now: datetime) -> None:
         {
             "chain_id": chain_id,
             "now": now,
-            "reason": "this pool key was announced earlier",
+            "reason": OUSTED,
             "block_hashes": [row.block_hash for row in ordered],
             "log_indexes": [row.log_index for row in ordered],
             "block_numbers": [row.block_number for row in ordered],

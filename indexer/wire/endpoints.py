@@ -8,19 +8,23 @@ forgotten.
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from indexer.errors import (
+    AnswerTooLarge,
     BadAnswer,
     ForkBelowAnchor,
     GazetteerError,
     MethodOff,
     MissingData,
+    NodeUnavailable,
     RangeRefused,
     RateLimited,
     Suspicious,
+    TimedOut,
     WrongChain,
 )
 from indexer.model import ChainId, Hash32
@@ -44,6 +48,22 @@ ASKED_NOTHING_S = 0.001
 """Work that took less than this did not ask the endpoint, and says nothing about it."""
 WEIGHT = 0.2
 """How much of the average answering time is the newest one."""
+
+ANSWERS, LAGGED = "answers", "lagged"
+_CALLED: tuple[tuple[type[GazetteerError], str], ...] = (
+    (WrongChain, "wrong_chain"),
+    (ForkBelowAnchor, "forked"),
+    (RateLimited, "rate_limited"),
+    (TimedOut, "timed_out"),
+    (NodeUnavailable, "unavailable"),
+    (MissingData, "missing_data"),
+    (MethodOff, "method_off"),
+    (Suspicious, "unasked_logs"),
+    (RangeRefused, "refused"),
+    (AnswerTooLarge, "refused"),
+    (GazetteerError, "bad_answers"),
+)
+"""What a failure is counted as: the first that fits."""
 
 _SOFT = (MissingData, Suspicious, RangeRefused)
 
@@ -87,6 +107,7 @@ class Endpoints:
         self._clock = clock
         self._current: _State | None = None
         self._choices = 0
+        self._counts: Counter[tuple[str, str]] = Counter()
 
     @property
     def count(self) -> int:
@@ -106,6 +127,18 @@ class Endpoints:
                 return state.node
         return None
 
+    def ready(self) -> list[Node]:
+        """Every endpoint that can be asked now, checked to be of this chain, in the order of preference."""
+        now = self._clock()
+        awake = [state for state in self._states if state.wrong is None and state.resting_until <= now]
+        awake.sort(key=lambda state: (state.lagging_until > now, _expected_s(state)))
+        return [state.node for state in awake if self._checked(state)]
+
+    def counted(self) -> dict[tuple[str, str], int]:
+        """How often what happened since this was asked last, by the endpoint's name and what it was."""
+        counts, self._counts = dict(self._counts), Counter()
+        return counts
+
     def why(self) -> str:
         """What keeps each endpoint from being asked, in one line; what it said last where nothing does."""
         now = self._clock()
@@ -119,6 +152,7 @@ class Endpoints:
         """`node` answered with `error`, or not at all: it rests, longer after each failure in a row."""
         state = self._state(node)
         now = self._clock()
+        self._counts[node.name, next(what for kind, what in _CALLED if isinstance(error, kind))] += 1
         if isinstance(error, WrongChain):
             state.wrong = str(error)
             return
@@ -134,6 +168,7 @@ class Endpoints:
         """`node` did its work in so many seconds."""
         state = self._state(node)
         state.failures = 0
+        self._counts[node.name, ANSWERS] += 1
         if seconds < ASKED_NOTHING_S:
             return
         state.forked = False
@@ -143,6 +178,7 @@ class Endpoints:
         """`node` ends at block `number`, behind what others already showed: for a moment it is the last choice."""
         state = self._state(node)
         state.lagging_until = self._clock() + LAG_S
+        self._counts[node.name, LAGGED] += 1
         state.said = f"lags, its head is {number}"
 
     def _pick(self) -> _State | None:

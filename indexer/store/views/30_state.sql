@@ -61,6 +61,8 @@ select
     h.blocks as missing_blocks,
     -- cut, not rounded: 100 is said only where nothing is missing
     case when n.blocks = 0 then 100 else trunc(100 * (n.blocks - h.blocks)::numeric / n.blocks, 4) end as percent,
+    a.blocks as audited_blocks,
+    case when n.blocks = 0 then 100 else trunc(100 * a.blocks::numeric / n.blocks, 4) end as audited_percent,
     h.holes,
     h.first_missing,
     h.last_missing,
@@ -74,6 +76,7 @@ left join (
         chain_id,
         address,
         range_intersect_agg(scanned) as scanned,
+        range_intersect_agg(audited) as audited,
         case when count(*) = count(listened_from) then max(listened_from) end as listened_from
     from gazetteer.coverage
     group by chain_id, address
@@ -92,7 +95,41 @@ cross join lateral (
         int8multirange(int8range(f.from_block, f.from_block + n.blocks)) - coalesce(v.scanned, '{}')
     ) as hole
     where n.blocks is not null
-) h;
+) h
+cross join lateral (
+    select case when n.blocks is not null then coalesce(sum(upper(part) - lower(part)), 0)::bigint end as blocks
+    from unnest(int8multirange(int8range(f.from_block, f.from_block + n.blocks)) * v.audited) as part
+    where n.blocks is not null
+) a;
+
+create view api.endpoint_health as
+select
+    c.name as chain,
+    e.chain_id,
+    e.endpoint,
+    coalesce(sum(e.times) filter (where e.what = 'answers'), 0)::bigint as answers,
+    coalesce(sum(e.times) filter (where e.what = 'unavailable'), 0)::bigint as unavailable,
+    coalesce(sum(e.times) filter (where e.what = 'timed_out'), 0)::bigint as timed_out,
+    coalesce(sum(e.times) filter (where e.what = 'rate_limited'), 0)::bigint as rate_limited,
+    coalesce(sum(e.times) filter (where e.what = 'refused'), 0)::bigint as refused,
+    coalesce(sum(e.times) filter (where e.what = 'method_off'), 0)::bigint as method_off,
+    coalesce(sum(e.times) filter (where e.what = 'missing_data'), 0)::bigint as missing_data,
+    coalesce(sum(e.times) filter (where e.what = 'lagged'), 0)::bigint as lagged,
+    coalesce(sum(e.times) filter (where e.what = 'bad_answers'), 0)::bigint as bad_answers,
+    coalesce(sum(e.times) filter (where e.what = 'unasked_logs'), 0)::bigint as unasked_logs,
+    coalesce(sum(e.times) filter (where e.what = 'forked'), 0)::bigint as forked,
+    coalesce(sum(e.times) filter (where e.what = 'wrong_chain'), 0)::bigint as wrong_chain,
+    coalesce(sum(e.times) filter (where e.what = 'omitted_logs'), 0)::bigint as omitted_logs,
+    coalesce(sum(e.times) filter (where e.what = 'invented_logs'), 0)::bigint as invented_logs,
+    coalesce(sum(e.times) filter (where e.what = 'wrong_hashes'), 0)::bigint as wrong_hashes,
+    max(e.last_at) filter (where e.what = 'answers') as last_answer_at,
+    max(e.last_at) filter (
+        where e.what not in ('answers', 'lagged', 'omitted_logs', 'invented_logs', 'wrong_hashes')
+    ) as last_failure_at,
+    max(e.last_at) filter (where e.what in ('omitted_logs', 'invented_logs', 'wrong_hashes')) as last_lie_at
+from gazetteer.endpoint_counts e
+left join gazetteer.chains c on c.chain_id = e.chain_id
+group by c.name, e.chain_id, e.endpoint;
 
 create view api.backlog as
 select
