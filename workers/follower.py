@@ -15,6 +15,7 @@ from indexer.errors import (
     DatabaseUnavailable,
     ForkBelowAnchor,
     GazetteerError,
+    MissingData,
     Moved,
     RangeRefused,
     Refused,
@@ -26,7 +27,7 @@ from indexer.flow.ranges import Ranges
 from indexer.known import Chain
 from indexer.model import Heads
 from indexer.ports import Node
-from indexer.store import Db, cursor, work
+from indexer.store import Db, cursor, health, work
 from indexer.store.clock import Clock, database_time
 from indexer.store.leadership import Leadership
 from indexer.wire.endpoints import Endpoints
@@ -39,6 +40,8 @@ STANDBY_S = 2.0
 DATABASE_AWAY_S = 1.0
 KICK_EVERY_S = 2.0
 HALT_AFTER_S = 60.0
+MOST_TORN = 3
+"""After so many steps in a row during which the chain moved it is not the chain that moves, but what we are told."""
 SHORTER_AFTER_BLOCKS = 10
 SHORTER_AFTER_S = 5.0
 """After so long with every endpoint's head behind our tip the chain did become shorter: no node lags for ever."""
@@ -61,6 +64,7 @@ class Follower:
     _kicked_at: float = 0.0
     _forked_since: float | None = None
     _behind_since: float | None = None
+    _torn: int = 0
     _suspicious: set[str] = field(default_factory=set)
     _note: str | None = None
     _seen: tuple[Heads, str] | None = None
@@ -122,7 +126,8 @@ class Follower:
         now = self.monotonic()
         self._forked_since = self._forked_since or now
         if now - self._forked_since >= self.halt_after_s and not self.endpoints.usable():
-            reason = f"every endpoint forked below our anchor ({error}); run: gazetteer status"
+            command = f"gazetteer rewind {self.chain.name} --to BLOCK --dry"
+            reason = f"every endpoint forked below our anchor ({error}); run: {command}"
             with store.begin(self.db) as tx:
                 cursor.halt(tx, self.chain.id, reason)
 
@@ -137,6 +142,7 @@ class Follower:
             return True
         self._note = step.reason if isinstance(step, follow.Halted) else None
         if isinstance(step, follow.Halted):
+            self._seen = None  # heads of before say nothing of the chain that a person lets go on
             return False
         self._seen = (step.heads, node.name)
         self._forked_since = None
@@ -145,8 +151,14 @@ class Follower:
             self._behind_since = self.monotonic() if self._behind_since is None else self._behind_since
             return False
         self._behind_since = None
+        if isinstance(step, follow.Torn):
+            self._torn += 1
+            if self._torn % MOST_TORN == 0:
+                raise MissingData(f"the chain moved {MOST_TORN} times in a row while it was read")
+            return True
+        self._torn = 0
         if not isinstance(step, follow.Advanced):
-            return isinstance(step, follow.Torn)
+            return False
         self._suspicious.clear()
         self.ranges.served(1, step.blocks, step.logs)
         self._after(step)
@@ -201,6 +213,8 @@ class Follower:
                 note=self._note,
                 now=moment,
             )
+            if due:
+                health.add(tx, self.chain.id, self.endpoints.counted(), moment)
             waiting = [row[0] for row in work.due(tx, moment) if row[1] == self.chain.name] if due else []
         if due:
             self._kicked_at = now

@@ -11,12 +11,13 @@ from workers.app import app, queue_of
 log = logging.getLogger("gazetteer.kicks")
 
 EXPIRES_S = 60
-KICKS = {"token": "resolve.tokens", "pool": "resolve.pools", "scan": "history.scan"}
+KICKS = {"token": "resolve.tokens", "pool": "resolve.pools", "scan": "history.scan", "audit": "history.audit"}
+OF_HISTORY = ("scan", "audit")
 
 
 def kick(kind: str, chain: str, lane: Lane = Lane.LIVE) -> bool:
     """Wake one worker for this kind of work of one chain. False: it could not be sent, and nothing is lost."""
-    words = (chain,) if kind == "scan" else (chain, int(lane))
+    words = (chain,) if kind in OF_HISTORY else (chain, int(lane))
     try:
         app.send_task(KICKS[kind], args=words, queue=queue_of(chain, lane), expires=EXPIRES_S, ignore_result=True)
     except (OperationalError, RedisError, OSError) as error:

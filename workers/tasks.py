@@ -8,11 +8,12 @@ import logging
 import time
 
 from indexer import store
-from indexer.errors import DatabaseUnavailable, RangeRefused, Retryable
-from indexer.flow import history, resolve, stamp, sweep
+from indexer.errors import DatabaseUnavailable, Moved, RangeRefused, Retryable
+from indexer.flow import audit, history, resolve, stamp, sweep
 from indexer.model import Lane
 from indexer.ports import Node
-from indexer.store import times
+from indexer.store import health, times
+from indexer.wire.endpoints import Endpoints
 from workers import wiring
 from workers.app import app
 from workers.kicks import KICKS, keep_waiting, kick, waiting
@@ -22,6 +23,7 @@ log = logging.getLogger("gazetteer.tasks")
 BATCHES_A_TASK = 20
 TASK_S = 2.0
 HISTORY_WAITING = 4
+TELL_EVERY_S = 5.0
 
 
 @app.task(name="resolve.tokens")  # type: ignore[untyped-decorator]  # celery has no types
@@ -41,7 +43,16 @@ def _resolve(kind: str, name: str, lane: Lane) -> None:
 
     A live process leaves what history announced to the processes of history, which take live work first.
     """
-    chain, endpoints = wiring.chain(name), wiring.endpoints(name, "resolve")
+    endpoints = wiring.endpoints(name, "resolve")
+    left = _resolve_batches(kind, name, lane, endpoints)
+    _tell_health(name, endpoints)
+    if left:
+        kick(kind, name, lane)  # the time or the batches of this task are used up, the work is not
+
+
+def _resolve_batches(kind: str, name: str, lane: Lane, endpoints: Endpoints) -> bool:
+    """Whether more may be due than was asked."""
+    chain = wiring.chain(name)
     verb = resolve.resolve_tokens if kind == "token" else resolve.resolve_pools
     started = time.monotonic()
     woken = False
@@ -56,7 +67,7 @@ def _resolve(kind: str, name: str, lane: Lane) -> None:
         node = endpoints.choose()
         if node is None:
             log.warning("no endpoint", extra={"chain": name, "why": endpoints.why()})
-            return
+            return False
         asked_at = time.monotonic()
         try:
             done = verb(
@@ -70,35 +81,37 @@ def _resolve(kind: str, name: str, lane: Lane) -> None:
             )
         except DatabaseUnavailable as error:
             log.warning("database away", extra={"chain": name, "error": str(error)})
-            return
+            return False
         except Retryable as error:
             endpoints.failed(node, error)
             log.warning("node failed", extra={"chain": name, "endpoint": node.name, "error": str(error)})
             continue
         # what history announces meanwhile is asked with the next wake-up's batch, instead of a few tokens at a time
         if not done.full and (lane is Lane.HISTORY or not done.asked):
-            return
+            return False
         endpoints.succeeded(node, time.monotonic() - asked_at)
         if time.monotonic() - started > TASK_S:
             break
-    kick(kind, name, lane)  # the time or the batches of this task are used up, the work is not
+    return True
 
 
 @app.task(name="history.scan")  # type: ignore[untyped-decorator]  # celery has no types
 def scan(chain: str) -> None:
     """Missing ranges of one chain, newest first, for about two seconds; then whatever they brought is pointed out."""
     try:
-        announced = _scan(chain)
+        endpoints = wiring.endpoints(chain, "history")
+        announced = _scan(chain, endpoints)
     except DatabaseUnavailable as error:
         log.warning("database away", extra={"chain": chain, "error": str(error)})
         return
+    _tell_health(chain, endpoints)
     for kind in ("token", "pool") if announced else ():
         kick(kind, chain, Lane.HISTORY)
 
 
-def _scan(chain: str) -> bool:
+def _scan(chain: str, endpoints: Endpoints) -> bool:
     """Read for a while and wake the next worker; returns whether pools were found. Raises DatabaseUnavailable."""
-    endpoints, floor = wiring.endpoints(chain, "history"), wiring.floor(chain)
+    floor = wiring.floor(chain)
     started = time.monotonic()
     announced = False
     while time.monotonic() - started < TASK_S:
@@ -143,6 +156,77 @@ def _read_past(chain: str, node: Node, floor: int | None) -> int | None:
     return done.pools
 
 
+@app.task(name="history.audit")  # type: ignore[untyped-decorator]  # celery has no types
+def audit_blocks(chain: str) -> None:
+    """What is scanned of one chain read again through another endpoint, newest first, for about two seconds.
+
+    While history itself misses blocks, only a tick wakes the next audit: it takes a part of one worker, not all.
+    """
+    try:
+        endpoints = wiring.endpoints(chain, "history")
+        left = _audit(chain, endpoints)
+    except DatabaseUnavailable as error:
+        log.warning("database away", extra={"chain": chain, "error": str(error)})
+        return
+    _tell_health(chain, endpoints)
+    if left and chain not in wiring.chains_with_holes():
+        kick("audit", chain, Lane.HISTORY)
+
+
+def _audit(chain: str, endpoints: Endpoints) -> bool:
+    """Audit for a while; False: nothing is left that could be audited now."""
+    started = time.monotonic()
+    while time.monotonic() - started < TASK_S:
+        asked_at = time.monotonic()
+        nodes = endpoints.ready()
+        try:
+            done = audit.audit(
+                wiring.db(),
+                nodes,
+                wiring.chain(chain),
+                lambda name: wiring.ranges(chain, name),
+                wiring.clock,
+                lease_s=wiring.settings().lease_s,
+                floor=wiring.floor(chain),
+            )
+        except Moved as error:
+            log.info("audit begins again", extra={"chain": chain, "error": str(error)})
+            continue
+        if isinstance(done, audit.NothingToAudit):
+            return False
+        if isinstance(done, audit.Unread):
+            endpoints.failed(done.node, done.error)
+            extra = {"chain": chain, "endpoint": done.node.name, "error": str(done.error)}
+            log.warning("node failed", extra=extra)
+            continue
+        _after_audit(chain, done)
+        for node in nodes:
+            if node.name in done.endpoints:
+                endpoints.succeeded(node, (time.monotonic() - asked_at) / len(done.endpoints))
+    return True
+
+
+def _after_audit(chain: str, done: audit.Audited) -> None:
+    """Say what was found, and wake who asks tokens and pools that it brought."""
+    for (endpoint, what), times_ in done.blamed.items():
+        log.warning("endpoint told otherwise", extra={"chain": chain, "endpoint": endpoint, "what": what, "n": times_})
+    if done.settled is not None:
+        for kind in ("token", "pool"):
+            kick(kind, chain, Lane.HISTORY)
+
+
+def _tell_health(chain: str, endpoints: Endpoints) -> None:
+    """Add what this process saw of the endpoints to their counts. What cannot be told is forgotten: it is no state."""
+    counts = endpoints.counted(TELL_EVERY_S)
+    if not counts:
+        return
+    try:
+        with store.begin(wiring.db()) as tx:
+            health.add(tx, wiring.chain(chain).id, counts, wiring.clock(tx))
+    except DatabaseUnavailable as error:
+        log.warning("database away", extra={"chain": chain, "error": str(error)})
+
+
 @app.task(name="maint.tick")  # type: ignore[untyped-decorator]  # celery has no types
 def tick() -> None:
     """Point workers at what is due, whatever became of earlier wake-ups. Two beats do no harm."""
@@ -157,6 +241,8 @@ def tick() -> None:
     for name in wiring.chains_with_holes():
         for _ in range(HISTORY_WAITING - waiting(name, Lane.HISTORY)):
             kick("scan", name, Lane.HISTORY)
+    for name in wiring.chains_to_audit():
+        kick("audit", name, Lane.HISTORY)
     for name in _chains_to_stamp():
         if not waiting(name, Lane.HISTORY):
             kick("scan", name, Lane.HISTORY)

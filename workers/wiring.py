@@ -14,7 +14,7 @@ from indexer.flow.ranges import Ranges
 from indexer.known import Chain
 from indexer.model import Address, ChainId, Factory, LogFilter
 from indexer.settings import Settings
-from indexer.store import Db, consent, facts, quotes
+from indexer.store import Db, audit, consent, facts, quotes
 from indexer.store.clock import database_time
 from indexer.wire.budget import Budget, Lane, budgeted, connect
 from indexer.wire.endpoints import Endpoints
@@ -219,6 +219,15 @@ def chains_with_holes() -> list[str]:
     with store.begin(db()) as tx:
         found = consent.chains_with_holes(tx)
     return [name for name in found if name in chain_names()]
+
+
+def chains_to_audit() -> list[str]:
+    """The followed chains with blocks that a second endpoint could confirm, where history is read at all."""
+    if settings().history == "none":
+        return []
+    with store.begin(db()) as tx:
+        found = audit.chains_to_audit(tx)
+    return [name for name in found if name in chain_names() and endpoints(name, "history").count > 1]
 
 
 def waker(name: str) -> Waker:

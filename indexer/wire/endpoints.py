@@ -108,6 +108,7 @@ class Endpoints:
         self._current: _State | None = None
         self._choices = 0
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._counted_at = -math.inf
 
     @property
     def count(self) -> int:
@@ -134,8 +135,15 @@ class Endpoints:
         awake.sort(key=lambda state: (state.lagging_until > now, _expected_s(state)))
         return [state.node for state in awake if self._checked(state)]
 
-    def counted(self) -> dict[tuple[str, str], int]:
-        """How often what happened since this was asked last, by the endpoint's name and what it was."""
+    def counted(self, every_s: float = 0.0) -> dict[tuple[str, str], int]:
+        """How often what happened since this told it last, by the endpoint's name and what it was.
+
+        Nothing is told within `every_s` of the last time.
+        """
+        now = self._clock()
+        if now - self._counted_at < every_s:
+            return {}
+        self._counted_at = now
         counts, self._counts = dict(self._counts), Counter()
         return counts
 

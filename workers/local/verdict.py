@@ -24,6 +24,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "rejected_logs": ("chain_id", "block_hash", "log_index"),
     "chain_status": ("chain_id",),
     "coverage": ("chain_id", "factory_address"),
+    "endpoint_health": ("chain_id", "endpoint"),
     "backlog": ("chain", "kind", "lane"),
     "dead": ("chain", "kind", "key"),
     "events": ("tx", "id"),
@@ -41,7 +42,7 @@ CLOCK: Mapping[str, tuple[str, ...]] = {
         *("head_at", "safe", "finalized_moved_at", "tip_at", "tip_moved_at", "seen_at"),
         *("endpoint", "wakeups", "note"),
     ),
-    "coverage": ("listened_from",),
+    "coverage": ("listened_from", "audited_blocks", "audited_percent"),
 }
 """Columns that say when or through whom something was learned, which the truth does not know. `reason` is prose."""
 
@@ -138,7 +139,7 @@ def _read(connection: psycopg.Connection[Row]) -> tuple[dict[str, Rows], datetim
 
 
 def _differences(wanted: Mapping[str, Rows], found: Mapping[str, Rows], truths: Truths) -> Iterator[str]:
-    known = wanted.keys() | {"orphaned_pools", "events"}
+    known = wanted.keys() | {"orphaned_pools", "events", "endpoint_health"}
     yield from (f"api.{view}: is compared with nothing" for view in sorted(found.keys() - known))
     yield from (f"api.{view}: is no view" for view in sorted(known - found.keys()))
     for view in sorted(wanted.keys() & found.keys()):
