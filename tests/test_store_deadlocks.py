@@ -275,19 +275,16 @@ def test_processes_that_start_at_once_load_the_same_facts_without_harm(db):
 
 
 def test_the_same_new_tokens_seen_by_many_at_once_are_each_new_to_one_of_them(db, deadlocks):
-    addresses, fresh = [made_token(number) for number in range(200)], []
+    addresses, fresh = [made_token(number) for number in range(300)], []
+    at_once = threading.Barrier(THREADS, timeout=10)
 
-    def sees(seed):
-        chance = random.Random(seed)
+    def sees():
+        for address in addresses:
+            with store.begin(db) as tx:
+                rows(tx, "select 1")  # the transaction is open: what is left is the insert itself
+                at_once.wait()
+                fresh.extend(tokens.seen(tx, ETHEREUM.id, [address], NOW))
 
-        def act():
-            for at in range(0, len(addresses), 10):
-                some = chance.sample(addresses[at : at + 10], 10)
-                with store.begin(db) as tx:
-                    fresh.extend(tokens.seen(tx, ETHEREUM.id, some, NOW))
-
-        return act
-
-    together(*(sees(seed) for seed in range(THREADS)))
+    together(*[sees] * THREADS)
     assert deadlocks() == 0
     assert sorted(fresh) == sorted(addresses)
