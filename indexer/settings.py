@@ -39,6 +39,7 @@ class Settings:
     lease_s: float
     task_s: float
     halt_after_s: float
+    flower_auth: str | None
     rpc: Mapping[str, tuple[str, ...]]
     chain_rows: tuple[Mapping[str, Any], ...]
     factory_rows: tuple[Mapping[str, Any], ...]
@@ -91,6 +92,13 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return word.strip()
 
     return reader
+
+
+def _login(word: str) -> str:
+    user, _, password = word.strip().partition(":")
+    if not user or not password or "," in word:  # a comma would begin a second login
+        raise ValueError
+    return word.strip()
 
 
 def _names(word: str) -> tuple[str, ...]:
@@ -186,6 +194,13 @@ SETTINGS: tuple[Setting, ...] = (
         "write seconds of 0.1 to 86400",
         60.0,
         "how long every endpoint has to contradict our anchor before a chain is halted",
+    ),
+    Setting(
+        "flower_auth",
+        _login,
+        "write user:password, without a comma",
+        None,
+        "who may open Flower; needed where it listens beyond this machine",
     ),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -12,6 +12,10 @@ from sqlalchemy import text
 from indexer.model import ChainId
 from indexer.store import Tx
 
+_SEEN_AGE = text("""
+    select extract(epoch from clock_timestamp() - seen_at)::float from gazetteer.sightings where chain_id = :chain_id
+""")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainLive:
@@ -144,3 +148,9 @@ def totals(tx: Tx) -> tuple[ChainTotals, ...]:
 def newest(tx: Tx, limit: int) -> tuple[NewPool, ...]:
     """The pools announced last on any chain, the newest first."""
     return tuple(NewPool(**row._mapping) for row in tx.execute(_NEWEST, {"limit": limit}))  # noqa: SLF001
+
+
+def seen_age_s(tx: Tx, chain_id: ChainId) -> float | None:
+    """How long ago the chain's follower last told of its turn; None where none ever did."""
+    age_s: float | None = tx.execute(_SEEN_AGE, {"chain_id": chain_id}).scalar_one_or_none()
+    return age_s

@@ -23,7 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "follow": ("workers.cli.roles", "Follow the head of one chain."),
     "worker": ("workers.cli.roles", "Do what wake-ups point at: resolve tokens and pools, read history."),
     "beat": ("workers.cli.roles", "Send the periodic wake-ups."),
-    "flower": ("workers.cli.roles", "Watch the workers in a browser, on loopback."),
+    "flower": ("workers.cli.roles", "Watch the workers in a browser."),
+    "healthy": ("workers.cli.healthy", "Whether a role does its work; exit code 0 if so."),
     "simulate": ("workers.cli.simulate", "Serve the simulated chains of the demo."),
 }
 REFUSED = 2

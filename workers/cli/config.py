@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from indexer.wire.redact import public_name
+from indexer.wire.redact import HIDDEN, public_name
 from workers import wiring
 
 
@@ -32,6 +32,8 @@ def _endpoint(url: str) -> str:
 def _shown(name: str, value: object) -> str:
     if value is None:
         return "-"
+    if name == "flower_auth":
+        return f"{str(value).partition(':')[0]}:{HIDDEN}"
     if name.endswith("_url"):
         parts = urlsplit(str(value))
         return (

@@ -1,15 +1,24 @@
 """The roles, each one process: what `up`, `demo` and docker-compose start, and what may be started by hand."""
 
+import os
 import signal
 import sys
 import threading
+from ipaddress import ip_address
+from pathlib import Path
 
 import click
 
+from indexer.errors import Refused
 from indexer.model import Lane
 from indexer.store import migrate as schema
 from workers import logs, wiring
+from workers.local.supervisor import Role, Supervisor
 
+LANES = ("live", "history", "all")
+LOOPBACK = "127.0.0.1"
+FINISH_S = 5.0
+"""How much longer than its tasks a worker may take to end."""
 FLOWER_PORT = 5555
 FLOWER_TASKS = 10_000
 
@@ -58,39 +67,76 @@ def follow(chain: str) -> None:
 
 
 @click.command()
-@click.option("--lane", type=click.Choice(["live", "history", "all"]), default="all", help="Which queues to serve.")
-@click.option("--concurrency", type=click.IntRange(1, 256), default=2, show_default=True, help="Processes.")
+@click.option("--lane", type=click.Choice(LANES), default="all", help="Which queues to serve.")
+@click.option("--concurrency", type=click.IntRange(1, 256), default=2, show_default=True, help="Processes a lane.")
 @click.option("--name", default=None, help="Its name in Flower; the machine's name is added.")
 def worker(lane: str, concurrency: int, name: str | None) -> None:
-    """Serve the queues of a lane. `all` serves both, in one worker."""
-    from workers import app  # noqa: PLC0415
-
-    lanes = {"live": [Lane.LIVE], "history": [Lane.HISTORY], "all": list(Lane)}[lane]
-    queues = [queue for each in lanes for queue in app.queues(each)]
-    argv = ["worker", "--pool", "prefork", "--concurrency", str(concurrency), "--queues", ",".join(queues)]
-    argv += ["--hostname", f"{name or lane}@%h", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "-E"]
+    """Serve the queues of a lane. `all` runs a worker for each, so that history never takes a live process."""
     schema.check(wiring.db())
     wiring.db().dispose()  # no connection is carried into the children
-    app.configure().worker_main(argv)
+    if lane == "all":
+        _both(concurrency, name)
+        return
+    from workers import app  # noqa: PLC0415
+
+    queues = app.queues(Lane[lane.upper()])
+    argv = ["worker", "--pool", "prefork", "--concurrency", str(concurrency), "--queues", ",".join(queues)]
+    # two of one name on one machine would answer for each other
+    argv += ["--hostname", f"{name or f'{lane}-{os.getpid()}'}@%h", "--loglevel", "INFO"]
+    app.configure().worker_main([*argv, "--without-gossip", "--without-mingle", "-E"])
+
+
+def _both(concurrency: int, name: str | None) -> None:
+    """A worker for each lane below this process, until it is told to stop; then both finish what they are at."""
+    wiring.broker_url()
+    supervisor = Supervisor(logs=None, cwd=Path.cwd(), environment=lambda: os.environ)
+    supervisor.heed_signals()
+    for lane in LANES[:-1]:
+        words = ["worker", "--lane", lane, "--concurrency", str(concurrency)]
+        words += ["--name", f"{name}-{lane}"] if name else []
+        argv = (sys.executable, "-P", "-m", "workers", *words)
+        patience_s = wiring.settings().task_s + FINISH_S
+        supervisor.keep(Role(name=f"worker-{lane}", argv=argv, stage=0, patience_s=patience_s))
+    try:
+        supervisor.watch(until=lambda: False, turn=lambda: None)
+    finally:
+        supervisor.end()
 
 
 @click.command()
 def beat() -> None:
     """Send the periodic wake-ups. Two of them do no harm."""
-    from workers import app  # noqa: PLC0415
+    from workers import app, pulse  # noqa: PLC0415
 
+    pulse.keep()
     app.configure().start(["beat", "--scheduler", "celery.beat:Scheduler", "--pidfile=", "--loglevel", "WARNING"])
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=FLOWER_PORT, show_default=True)
-def flower(port: int) -> None:
-    """Watch the workers at http://127.0.0.1:PORT, which only this machine can open; nothing can be changed there."""
+@click.option("--address", default=LOOPBACK, show_default=True, help="Beyond this machine only with flower_auth.")
+def flower(port: int, address: str) -> None:
+    """Watch the workers at http://ADDRESS:PORT; nothing can be changed there."""
     from workers import app  # noqa: PLC0415
 
-    argv = ["flower", "--address=127.0.0.1", f"--port={port}", "--read-only", f"--max-tasks={FLOWER_TASKS}"]
+    login = wiring.settings().flower_auth
+    if login is None and not _is_loopback(address):
+        raise Refused(
+            f"Flower at {address} would be open to everybody: set GAZETTEER_FLOWER_AUTH to user:password, "
+            f"or leave it at {LOOPBACK}"
+        )
+    if login is not None:
+        os.environ["FLOWER_BASIC_AUTH"] = login  # not in the arguments, which every account can list
+    argv = ["flower", f"--address={address}", f"--port={port}", "--read-only", f"--max-tasks={FLOWER_TASKS}"]
     shown = "--tasks_columns=name,args,state,received,started,runtime,worker"
     app.configure().start([*argv, shown, "--purge_offline_workers=60", "--logging=warning"])
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _stopped_by_signals() -> threading.Event:

@@ -1,4 +1,4 @@
-"""A child process of ours: its output goes to a file, and it does not outlive us.
+"""A child process of ours: its output goes to a file (or to ours), and it does not outlive us.
 
 On Linux the kernel ends a child when the thread that started it ends, however that happened, so children are
 started from the main thread. Elsewhere a supervisor that was killed leaves them behind, and the next start finds
@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,19 +44,19 @@ def unprivileged() -> Owner | None:
 def spawn(
     argv: Sequence[str],
     *,
-    log: Path,
+    log: Path | None,
     env: Mapping[str, str] | None = None,
     owner: Owner | None = None,
     cwd: str = "/",
     dies_by: signal.Signals = signal.SIGTERM,
 ) -> "subprocess.Popen[bytes]":
-    """Start `argv` with its output appended to `log`. `dies_by` is what the kernel sends it when we are gone."""
-    with log.open("ab") as output:
+    """Start `argv` with its output appended to `log`, or where ours goes. `dies_by`: sent by the kernel when we go."""
+    with nullcontext(None) if log is None else log.open("ab") as output:
         return subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=None if log is None else subprocess.STDOUT,
             env=None if env is None else dict(env),
             cwd=cwd,
             start_new_session=True,  # Ctrl-C in the terminal is the supervisor's to pass on, in its order

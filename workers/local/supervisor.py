@@ -89,9 +89,12 @@ class _Child:
 
 @dataclass(kw_only=True)
 class Supervisor:
-    """`environment` is asked at each start, so that a server that moved is found. `stop` ends `watch`."""
+    """`environment` is asked at each start, so that a server that moved is found. `stop` ends `watch`.
 
-    logs: Path
+    `logs` is a directory with a file for each role; None: they write where this process does.
+    """
+
+    logs: Path | None
     cwd: Path
     environment: Callable[[], Mapping[str, str]]
     stop: threading.Event = field(default_factory=threading.Event)
@@ -182,7 +185,8 @@ class Supervisor:
         child.pause.started()
 
     def _spawn(self, role: Role) -> "subprocess.Popen[bytes]":
-        return spawn(role.argv, log=self.logs / f"{role.name}.log", env=self.environment(), cwd=str(self.cwd))
+        log = None if self.logs is None else self.logs / f"{role.name}.log"
+        return spawn(role.argv, log=log, env=self.environment(), cwd=str(self.cwd))
 
     def end(self, names: Sequence[str] | None = None) -> None:
         """End these roles, or all of them and then the servers."""
