@@ -43,10 +43,9 @@ _FORGET = text("""
 """)
 
 _OF = text("""
-    select coalesce(array_agg(endpoint) filter (where ranges && blocks), '{}') as endpoints,
-           coalesce(range_agg(ranges) @> blocks, false) as all_known
-    from gazetteer.readings, int8range(:first, :last, '[]') as blocks
-    where chain_id = :chain_id
+    select coalesce(array_agg(endpoint) filter (where ranges && int8range(:first, :last, '[]')), '{}') as endpoints,
+           coalesce(range_agg(ranges) @> int8range(:first, :last, '[]'), false) as all_known
+    from gazetteer.readings where chain_id = :chain_id
 """)
 
 
