@@ -7,7 +7,8 @@ bounded number of turns every table has to equal the truth that the ledger tells
 """
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,8 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
 from indexer import known, store
-from indexer.errors import DatabaseUnavailable, RangeRefused, Retryable
-from indexer.flow import history, resolve, stamp, sweep
+from indexer.errors import DatabaseUnavailable, Moved, RangeRefused, Retryable
+from indexer.flow import audit, history, resolve, stamp, sweep
 from indexer.flow.ranges import Ranges
 from indexer.model import ChainId
 from indexer.ports import Node
@@ -28,7 +29,7 @@ from indexer.sim.endpoint import Endpoint, in_process
 from indexer.sim.faults import Fault
 from indexer.sim.ledger import Habits, Ledger
 from indexer.sim.rpc import Manners
-from indexer.store import Db, facts
+from indexer.store import Db, events, facts
 from indexer.wire.endpoints import Endpoints
 from indexer.wire.node import HttpNode
 from tests.truth import differences
@@ -38,6 +39,24 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE_S = 60.0
 TURNS = 220
 MOST_TURNS_AT_THE_END = 400
+EVENTS_AT_ONCE = 10_000
+MOST_LOOKS = 400
+LOOK_S = 0.05
+NAMES = (
+    "follower",
+    "follower",
+    "follower2",
+    "history",
+    "history2",
+    "tokens",
+    "tokens",
+    "tokens2",
+    "pools",
+    "pools2",
+    "audit",
+    "audit2",
+    "sweep",
+)
 CHAINS = {chain.id: chain for chain in known.chains()}
 
 
@@ -61,6 +80,43 @@ class Time:
         self.s += min(seconds, 60.0)
 
 
+class Reader:
+    """Somebody who reads events by their key on connections of his own, and an outsider who writes some meanwhile."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = store.connect(db.url.render_as_string(hide_password=False), name="reader", pool_size=2)
+        self._key = events.START
+        self.read: list[tuple[int, int]] = []
+
+    def outsider(self) -> None:
+        """An event of another transaction, finished while ours is open; and a look at what can be read by now."""
+        with store.begin(self._db) as tx:
+            tx.execute(text("insert into gazetteer.events (kind, at) values ('probe', now())"))
+        self.look()
+
+    def look(self) -> None:
+        """Read on from the last key."""
+        with store.begin(self._db) as tx:
+            found = events.after(tx, self._key, EVENTS_AT_ONCE)
+        self.read += [event.key for event in found]
+        self._key = self.read[-1] if self.read else self._key
+
+    def missed(self) -> list[str]:
+        """What he does not have in the end, after patience with transactions of other databases of this server."""
+        with store.begin(self._db) as tx:
+            wanted = {(row.tx, row.id) for row in tx.execute(text("select tx, id from gazetteer.events"))}
+        for _ in range(MOST_LOOKS):
+            before = len(self.read)
+            self.look()
+            if len(self.read) >= len(wanted) and before == len(self.read):
+                break
+            time.sleep(LOOK_S)
+        self._db.dispose()
+        twice = len(self.read) - len(set(self.read))
+        lost = len(wanted - set(self.read))
+        return [f"a reader of events missed {lost} and read {twice} twice"] if lost or twice else []
+
+
 class NoWaker:
     """Nobody wakes anybody: the simulation decides who acts."""
 
@@ -77,6 +133,8 @@ class Odds:
     advance: float
     kill: float
     database: float
+    outsider: float = 0.0
+    pause: float = 0.0
 
 
 class Simulation:
@@ -100,55 +158,77 @@ class Simulation:
         self.late = self.stream.sample([f.address for f in factories if f.enabled], self.stream.randint(0, 2))
         self.factories = factories
         self.endpoints = _endpoints(self.ledger, seed, self.stream)
+        liars = _let_lie(self.endpoints[1:], chance(seed, "lies"))
+        # two that omit the same log are only found out by the honest one, so everybody has to be heard
+        self.witnesses = len(self.endpoints) if liars > 1 else audit.WITNESSES
         self.odds = Odds(
-            advance=0.08, kill=self.stream.choice((0, 0.002, 0.008)), database=self.stream.choice((0, 0.004))
+            advance=0.08,
+            kill=self.stream.choice((0, 0.002, 0.008)),
+            database=self.stream.choice((0, 0.004)),
+            outsider=0.04,
+            pause=self.stream.choice((0, 0.01, 0.03)),
         )
+        self.paused = 0
+        self.acting: list[str] = []
+        self.reader = Reader(db)
         self.kicks: list[tuple[str, str]] = []
         self.roles: dict[str, Role] = {}
 
     def run(self) -> list[str]:
         """The differences between the register and the truth; empty when they are equal."""
         self._load(without=self.late)
-        with _struck(self.db, self._strike):
+        with _struck(self.db, self._strike, self._before_commit):
             for turn in range(TURNS):
                 if turn == TURNS // 2:
                     self._quietly(lambda: self._load(without=()))
                 self._turn()
             self._end()
-        return differences(self.db, self.ledger, self.factories)
+        found = differences(self.db, self.ledger, self.factories, audited=len(self.endpoints) > 1)
+        return [*found, *self.reader.missed()]
 
     def _load(self, without: "list[bytes] | tuple[()]") -> None:
         wanted = [replace(f, enabled=f.enabled and f.address not in without) for f in self.factories]
         with store.begin(self.db) as tx:
             facts.load(tx, [self.chain], wanted)
 
+    def _pause(self) -> None:
+        """The process that asks is stopped for a while, perhaps for longer than its lease; others act meanwhile."""
+        self.paused += 1
+        try:
+            self.time.s += self.stream.choice((1.0, LEASE_S + 1.0, 3 * LEASE_S))
+            for _ in range(self.stream.choice((1, 3, 8, 20))):
+                self._turn()
+        finally:
+            self.paused -= 1
+
     def _turn(self) -> None:
         self.time.pass_(self.stream.choice((0.2, 1.0, 1.0, 3.0, 20.0)))
         if self.stream.random() < 0.7:
             self.ledger.advance()
-        name = self.stream.choice(
-            ("follower", "follower", "follower2", "history", "history2", "tokens", "pools", "sweep")
-        )
+        name = self.stream.choice([name for name in NAMES if name not in self.acting])
         role = self.roles.get(name) or self.roles.setdefault(name, Role(self, name))
+        self.acting.append(name)
         try:
             role.act()
         except Killed:
-            del self.roles[name]
+            self.roles.pop(name, None)
         except DatabaseUnavailable:
             pass
+        finally:
+            self.acting.remove(name)
 
     def _end(self) -> None:
-        """The chain stops, nobody lies or dies any more; everybody acts until nothing is left to do."""
+        """The chain stops, nobody dies or fails any more, liars go on; everybody acts until nothing is left to do."""
         self.odds = Odds(advance=0, kill=0, database=0)
         self.ledger.stop()
-        self.endpoints[1:] = []
-        self.endpoints[0].faults = ()
+        for each in self.endpoints:
+            each.faults = tuple(fault for fault in each.faults if fault.name in _LIES)
         self.roles.clear()
         for _ in range(MOST_TURNS_AT_THE_END):
             self.time.pass_(30.0)
             acted = [
                 self.roles.setdefault(name, Role(self, name)).act()
-                for name in ("follower", "history", "tokens", "pools", "sweep")
+                for name in ("follower", "history", "audit", "tokens", "pools", "sweep")
             ]
             if not any(acted) and self._idle():
                 return
@@ -169,6 +249,8 @@ class Simulation:
         if self.stream.random() < self.odds.advance:
             for _ in range(self.stream.choice((1, 1, 2, 5))):
                 self.ledger.advance()
+        if not self.paused and self.stream.random() < self.odds.pause:
+            self._pause()
         if self.stream.random() < self.odds.kill:
             raise Killed
 
@@ -183,6 +265,11 @@ class Simulation:
             raise Killed
         if self.stream.random() < self.odds.database:
             raise OperationalError("", None, psycopg.OperationalError("the simulation took the database away"))
+
+    def _before_commit(self) -> None:
+        self._strike()
+        if self.stream.random() < self.odds.outsider:
+            self.reader.outsider()
 
     def nodes(self, who: str) -> Endpoints:
         """This process's own view of the endpoints."""
@@ -204,6 +291,7 @@ class Role:
         acts = {
             "follower": self._follow,
             "history": self._history,
+            "audit": self._audit,
             "tokens": self._tokens,
             "pools": self._pools,
             "sweep": self._sweep,
@@ -242,6 +330,23 @@ class Role:
                 lease_s=LEASE_S,
             )
         )
+
+    def _audit(self) -> bool:
+        try:
+            done = audit.audit(
+                self._world.db,
+                self._endpoints.ready(),
+                self._world.chain,
+                lambda name: self._ranges.setdefault(name, Ranges(first_span=200)),
+                self._world.time.database,
+                lease_s=LEASE_S,
+                witnesses=self._world.witnesses,
+            )
+        except Moved:
+            return True
+        if isinstance(done, audit.Unread):
+            self._endpoints.failed(done.node, done.error)
+        return not isinstance(done, audit.NothingToAudit)
 
     def _tokens(self) -> bool:
         return self._asked(
@@ -299,19 +404,22 @@ class _NeverWaits(threading.Event):
 
 
 @contextmanager
-def _struck(db: Db, strike: Callable[[], None]) -> Iterator[None]:
-    """Before every statement and every commit, `strike` may end the process or take the database away."""
+def _struck(db: Db, strike: Callable[[], None], before_commit: Callable[[], None]) -> Iterator[None]:
+    """Before every statement and every commit something may end the process or take the database away."""
 
-    def before_statement(*_: object) -> None:
+    def at_statement(*_: object) -> None:
         strike()
 
-    event.listen(db, "before_cursor_execute", before_statement)
-    event.listen(db, "commit", before_statement)
+    def at_commit(*_: object) -> None:
+        before_commit()
+
+    event.listen(db, "before_cursor_execute", at_statement)
+    event.listen(db, "commit", at_commit)
     try:
         yield
     finally:
-        event.remove(db, "before_cursor_execute", before_statement)
-        event.remove(db, "commit", before_statement)
+        event.remove(db, "before_cursor_execute", at_statement)
+        event.remove(db, "commit", at_commit)
 
 
 def _habits(stream: Random) -> Habits:
@@ -363,7 +471,22 @@ _TROUBLES = (
     ("truncated", 0.1, (0,)),
     ("not_json", 0.1, (0,)),
 )
-"""Everything but lies that no single reading can tell (`no_logs`, `partial_logs`, `other_hash`)."""
+"""Everything but lies that no single reading can tell."""
+
+_LIES = ("no_logs", "partial_logs", "other_hash")
+
+
+def _let_lie(endpoints: Sequence[Endpoint], stream: Random) -> int:
+    """Some of these endpoints lie, always or for a while now and then; returns how many."""
+    liars = [endpoint for endpoint in endpoints if stream.random() < 0.5]
+    for liar in liars:
+        lies = []
+        for name in stream.sample(_LIES, stream.randint(1, 2)):
+            every = stream.choice((0, 0, 30))
+            share = 0.4 if name == "other_hash" else stream.choice((0.4, 1.0))
+            lies.append(Fault(name=name, share=share, every_ticks=every, for_ticks=every // 3))
+        liar.faults = (*liar.faults, *lies)
+    return len(liars)
 
 
 def _endpoints(ledger: Ledger, seed: int, stream: Random) -> list[Endpoint]:

@@ -34,8 +34,11 @@ POOL_FACTS = (
 )
 
 
-def differences(db: Db, ledger: Ledger, factories: Sequence[Factory]) -> list[str]:
-    """One line for each thing that is missing, too much or wrong; empty when the register is exact."""
+def differences(db: Db, ledger: Ledger, factories: Sequence[Factory], *, audited: bool = False) -> list[str]:
+    """One line for each thing that is missing, too much or wrong; empty when the register is exact.
+
+    `audited`: a second endpoint has confirmed all of it; else nobody has confirmed any of it.
+    """
     entries = list(ledger.view().entries(1, ledger.head.number))
     with store.begin(db) as tx:
         found = [
@@ -45,7 +48,7 @@ def differences(db: Db, ledger: Ledger, factories: Sequence[Factory]) -> list[st
             *_tokens(tx, ledger, entries),
             *_instruments(tx, ledger),
             *_rejected(tx, entries),
-            *_coverage(tx, ledger, factories),
+            *_coverage(tx, ledger, factories, audited=audited),
             *_left(tx),
             *_events(tx),
         ]
@@ -163,13 +166,20 @@ def _rejected(tx: store.Tx, entries: Sequence[Entry]) -> Iterator[str]:
         yield f"rejected logs: {len(wanted - rows)} are missing, {len(rows - wanted)} are too many"
 
 
-def _coverage(tx: store.Tx, ledger: Ledger, factories: Sequence[Factory]) -> Iterator[str]:
+def _coverage(tx: store.Tx, ledger: Ledger, factories: Sequence[Factory], *, audited: bool) -> Iterator[str]:
     enabled = {(f.address, topic) for f in factories if f.enabled for topic in f.topics}
-    whole = f"scanned @> int8range(1, {ledger.head.number}, '[]')"
-    rows = _rows(tx, f"select address, topic0, scanned::text as ranges, {whole} as whole from gazetteer.coverage")
+    blocks = f"int8range(1, {ledger.head.number}, '[]')"
+    confirmed = f"audited @> {blocks}" if audited else "isempty(audited)"
+    rows = _rows(
+        tx,
+        "select address, topic0, scanned::text as ranges, audited::text as audited,"
+        f" scanned @> {blocks} as whole, {confirmed} as confirmed from gazetteer.coverage",
+    )
     for row in rows:
         if (row["address"], row["topic0"]) in enabled and not row["whole"]:
             yield f"coverage of 0x{row['address'].hex()} has a hole: {row['ranges']}"
+        if (row["address"], row["topic0"]) in enabled and not row["confirmed"]:
+            yield f"0x{row['address'].hex()} was audited in {row['audited']}, should be: {audited}"
     if missing := enabled - {(row["address"], row["topic0"]) for row in rows}:
         yield f"{len(missing)} emitters have no coverage"
 
