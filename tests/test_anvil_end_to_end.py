@@ -9,13 +9,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import pytest
+from eth_abi import encode
 
 from indexer.flow.reading import announced, listening
 from indexer.model import Emitter
 from indexer.wire.node import HttpNode
 from indexer.wire.transport import HttpTransport
 from tests.lab import anvil, contracts, deploy, onchain, verdict, zoo
-from tests.lab.anvil import Anvil
+from tests.lab.anvil import Anvil, Tx, hexed
 from tests.lab.running import running
 from tests.lab.traffic import Traffic
 from tests.roles import eventually
@@ -208,3 +209,22 @@ def test_custom_pools_are_derived_from_their_deployer(arbitrum):
     window = node.window(1, site.anvil.head(), listening(emitters))
     derived = {created.deployer: created.proof for created in announced(emitters, window.logs).created}
     assert derived == {None: "create2", site.custom_deployer: "create2"}
+
+
+def test_another_token_that_a_reorg_puts_at_the_same_address_is_asked_anew(postgres_url, valkey_url, tmp_path):
+    query = "select symbol from api.tokens where address = %s"
+    with Anvil(42161, slots=4) as node:
+        traffic = built(node)
+        begin(traffic)
+        with running(tmp_path, [traffic.site], postgres_url, valkey_url.replace("db=0", "db=9")) as product:
+            token = zoo.born(node, "Old", "OLD", 6)
+            wish = onchain.wish_tx(traffic.site, ("uniswap_v2", token, traffic.site.weth, 0))
+            node.send(wish)
+            told = lambda: any(row["symbol"] == "OLD" for row in verdict.ask(postgres_url, query, hexed(token)))  # noqa: E731
+            eventually(told, what="the token's first answer")
+            creation, types, values = deploy.plain("New", "NEW", 18)
+            node.reorg(2, [(Tx(to=None, data=creation + encode(types, values)), 0), (wish, 1)])
+            traffic.tokens[token] = zoo.ok("NEW", "New", 18)
+            traffic.create(3)
+            finished(postgres_url, [traffic], product)
+        verdict.judge(postgres_url, traffic.site, traffic.tokens)

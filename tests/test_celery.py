@@ -64,7 +64,7 @@ def register(db):
     with store.begin(db) as tx:
         facts.load(tx, known.chains(), known.factories())
         tx.execute(
-            text("insert into gazetteer.cursors values (1, 9, :h, 5, :h, now(), now(), null)"), {"h": b"\1" * 32}
+            text("insert into gazetteer.cursors values (1, 9, :h, 5, :h, now(), now(), null, 0)"), {"h": b"\1" * 32}
         )
     return db
 

@@ -212,9 +212,13 @@ def test_the_derived_address_is_proven_and_any_other_refused(layout, data):
     place = next(name for name, field in layout.goes_to.items() if field == "key")
     right = "0x" + keccak(b"\xff" + DEPLOYER + salt(layout, values) + INIT_HASH)[12:].hex()
     assert decode(layout, written(layout, {**values, place: right}), of).proof == "create2"
-    if values[place] != right:
-        with pytest.raises(ProofMismatch):
-            decode(layout, written(layout, values), of)
+    if values[place] == right:
+        return
+    if (layout.protocol, layout.name) == ("algebra_integral", "Pool"):  # it may be a custom pool's: another log tells
+        assert decode(layout, written(layout, values), of).proof == "log"
+        return
+    with pytest.raises(ProofMismatch):
+        decode(layout, written(layout, values), of)
 
 
 def salt(layout: Layout, values: dict) -> bytes:

@@ -2,13 +2,16 @@
 
 `Pool(address indexed token0, address indexed token1, address pool)`: one pool per token couple. Integral adds
 `CustomPool(address indexed deployer, address indexed token0, address indexed token1, address pool)`: one more per
-deployer; a pool is announced by one of the two. Salt: keccak(abi.encode(token0, token1)), with the deployer in front
-for a custom pool; the creating contract is the factory's PoolDeployer. V1.9 has a fee for each direction. The owner
-may change the tick spacing (V1.9, Integral), so what is kept is what the pool said when it was asked.
+deployer, which some versions announce by `Pool` too, in the same transaction. Salt: keccak(abi.encode(token0,
+token1)), with the deployer in front for a custom pool; the creating contract is the factory's PoolDeployer. V1.9 has
+a fee for each direction. The owner may change the tick spacing (V1.9, Integral), so what is kept is what the pool said
+when it was asked.
 """
 
+from dataclasses import replace
+
 from indexer.dex.spec import Dex, proof_of
-from indexer.errors import UndecodableLog
+from indexer.errors import ProofMismatch, UndecodableLog
 from indexer.evm.abi import WORD, contract_at, expect, int_at, keccak, selector, topic
 from indexer.evm.dialogue import Dialogue
 from indexer.model import Address, Answer, Call, Factory, Log, PoolAnswers, PoolCreated, PoolKey, Returned
@@ -21,6 +24,14 @@ TICK_SPACING = selector("tickSpacing()")
 def _pool(log: Log, factory: Factory) -> PoolCreated:
     expect(log, topics=3, words=1)
     return _created(log, factory, contract_at(log.topics[1], 0), contract_at(log.topics[2], 0), None)
+
+
+def _pool_of_integral(log: Log, factory: Factory) -> PoolCreated:
+    """Where the address is not the derived one, the pool is a custom one and its deployer is told by another log."""
+    try:
+        return _pool(log, factory)
+    except ProofMismatch:
+        return _pool(log, replace(factory, init_code_hash=None))
 
 
 def _custom_pool(log: Log, factory: Factory) -> PoolCreated:
@@ -61,4 +72,6 @@ def _int24(answer: Answer) -> int | None:
 
 ALGEBRA_V1 = Dex(name="algebra_v1", decoders={POOL: _pool}, questions=_ask)
 ALGEBRA_V1_9 = Dex(name="algebra_v1_9", decoders={POOL: _pool}, questions=_ask)
-ALGEBRA_INTEGRAL = Dex(name="algebra_integral", decoders={POOL: _pool, CUSTOM_POOL: _custom_pool}, questions=_ask)
+ALGEBRA_INTEGRAL = Dex(
+    name="algebra_integral", decoders={POOL: _pool_of_integral, CUSTOM_POOL: _custom_pool}, questions=_ask
+)

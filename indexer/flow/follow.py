@@ -219,7 +219,7 @@ def _keep(
             emitters=reading.emitters,
             source="head",
             times=Times(headers=times),
-            until=max(window.last.number, reading.where.tip.number),
+            until=reading.where.tip.number if reading.where.tip.number > fork.number else None,
             now=now,
         )
         coverage.listened(tx, chain_id, reading.emitters, fork.number + 1)
@@ -243,10 +243,9 @@ def move_anchor(db: Db, node: Node, chain: Chain, heads: Heads, clock: Clock, st
     far = final.number > where.tip.number + stride.blocks
     if target.number <= where.anchor.number and not far:
         return None
-    canonical = _is_canonical(node, where.tip, target, final.ref)
-    if not canonical and not far:
-        return None
-    return _move(db, where, target if canonical else where.anchor, final if far else None, clock)
+    if not _is_canonical(node, where.tip, target, final.ref):
+        return None  # a step goes back to the fork first, so that nothing of the lost branch is left behind
+    return _move(db, where, target, final if far else None, clock)
 
 
 def _is_canonical(node: Node, *refs: BlockRef) -> bool:

@@ -130,18 +130,28 @@ def _token(chain: Chain, address: Address, told: erc20.Described, pin: BlockRef,
     )
 
 
-def _as_of(token: Token, since: int) -> Token:
-    """A negative older than the newest mention stays provisional: a pool was announced while it was asked."""
-    settled = not token.provisional and all(
-        field.status == "ok" for field in (token.symbol, token.name, token.decimals)
-    )
-    return token if settled or token.pin.number >= since else replace(token, provisional=True)
+def _rewound(tx: store.Tx, where: Cursor) -> bool:
+    """Whether a fork took blocks back since `where` was read: what was asked since may be of the lost branch."""
+    here = cursor.read(tx, where.chain_id)
+    return here is None or here.rewinds != where.rewinds
+
+
+def _as_of(token: Token, since: int, doubtful: bool) -> Token:
+    """Provisional where it may not speak of our chain as it is now.
+
+    A negative does not if it is older than the newest mention (a pool was announced while it was asked), and no
+    answer of a fresh block does if a fork came meanwhile (`doubtful`).
+    """
+    told = all(field.status == "ok" for field in (token.symbol, token.name, token.decimals))
+    late = not told and token.pin.number < since
+    return replace(token, provisional=True) if late or doubtful else token
 
 
 def _write_tokens(tx: store.Tx, chain: Chain, batch: _Batch, read: Sequence[Token], now: datetime) -> Resolved:
     since = tokens.mentioned(tx, chain.id, batch.claimed.keys, lock=True)
+    doubtful = _rewound(tx, batch.cursor)
     mine = work.mine(tx, batch.claimed, now)
-    ours = [_as_of(token, since[token.address]) for token in read if token.address in mine]
+    ours = [_as_of(token, since[token.address], doubtful) for token in read if token.address in mine]
     written = tokens.write(tx, ours, now)
     work.done(tx, batch.claimed, [token.address for token in ours if not token.provisional])
     waiting = [(token.address, since[token.address]) for token in ours if token.provisional]
@@ -215,11 +225,13 @@ def _write_pools(
     pin: BlockRef,
     now: datetime,
 ) -> Resolved:
-    """A pool that said nothing is asked again while its block is not final: the endpoint may be on another branch."""
+    """A pool above the anchor that said nothing, or was asked while a fork came, is asked again: it may be another."""
     blocks = pools.hold(tx, chain.id, claimed.keys)
+    doubtful = _rewound(tx, where)
     mine = work.mine(tx, claimed, now)
     ours = {key: answer for key, answer in told if key in mine}
-    early = [key for key, answer in ours.items() if answer == PoolAnswers() and blocks[key] > where.anchor.number]
+    open_ = [key for key in ours if blocks.get(key, 0) > where.anchor.number]
+    early = [key for key in open_ if doubtful or ours[key] == PoolAnswers()]
     for key in early:
         del ours[key]
     pools.answer(tx, chain.id, list(ours.items()), pin, now)

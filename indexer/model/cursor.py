@@ -10,12 +10,16 @@ from indexer.model.pool import Factory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """anchor: final, history's upper end. tip: how far the head lane has read. The head owns (anchor, tip]."""
+    """anchor: final, history's upper end. tip: how far the head lane has read. The head owns (anchor, tip].
+
+    `rewinds` counts the forks that took blocks back: who asked before one may have been answered on the lost branch.
+    """
 
     chain_id: ChainId
     tip: BlockRef
     anchor: BlockRef
     halted: str | None = None
+    rewinds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

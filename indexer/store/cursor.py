@@ -9,7 +9,7 @@ from indexer.model import BlockRef, ChainId, Cursor, Hash32, Header, Heads
 from indexer.store import Tx
 
 _READ = text("""
-    select tip_number, tip_hash, anchor_number, anchor_hash, halted
+    select tip_number, tip_hash, anchor_number, anchor_hash, halted, rewinds
     from gazetteer.cursors where chain_id = :chain_id
 """)
 
@@ -44,7 +44,8 @@ _REMEMBER = text("""
 
 _ADVANCE = text("""
     update gazetteer.cursors
-    set tip_number = :number, tip_hash = :hash, tip_at = :now, tip_block_at = to_timestamp(:block_s)
+    set tip_number = :number, tip_hash = :hash, tip_at = :now, tip_block_at = to_timestamp(:block_s),
+        rewinds = rewinds + case when tip_number > :fork then 1 else 0 end
     where chain_id = :chain_id
 """)
 
@@ -83,6 +84,7 @@ def read(tx: Tx, chain_id: ChainId) -> Cursor | None:
         tip=BlockRef(number=row.tip_number, hash=Hash32(row.tip_hash)),
         anchor=BlockRef(number=row.anchor_number, hash=Hash32(row.anchor_hash)),
         halted=row.halted,
+        rewinds=row.rewinds,
     )
 
 
@@ -122,7 +124,7 @@ def advance(
     """
     tx.execute(_FORGET_ABOVE, {"chain_id": chain_id, "number": fork.number})
     tx.execute(_REMEMBER, {"chain_id": chain_id, "number": new.number, "hash": new.hash, "endpoint": endpoint})
-    tx.execute(_ADVANCE, _at(chain_id, new) | {"now": now})
+    tx.execute(_ADVANCE, _at(chain_id, new) | {"now": now, "fork": fork.number})
 
 
 def move_anchor(tx: Tx, chain_id: ChainId, to: BlockRef) -> None:
@@ -135,7 +137,7 @@ def jump(tx: Tx, chain_id: ChainId, to: Header, now: datetime) -> None:
     """Tip, anchor and only checkpoint become `to`; what lies between is a hole for history."""
     tx.execute(_FORGET_ALL, {"chain_id": chain_id})
     tx.execute(_REMEMBER, {"chain_id": chain_id, "number": to.number, "hash": to.hash, "endpoint": None})
-    tx.execute(_ADVANCE, _at(chain_id, to) | {"now": now})
+    tx.execute(_ADVANCE, _at(chain_id, to) | {"now": now, "fork": to.number})
     tx.execute(_ANCHOR, {"chain_id": chain_id, "number": to.number, "hash": to.hash})
 
 

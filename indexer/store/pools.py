@@ -80,7 +80,7 @@ _TO_ASK = text("""
 """)
 
 _HOLD = text("""
-    select pool_key, block_number from gazetteer.pools
+    select pool_key, block_number, orphaned_at is null as alive from gazetteer.pools
     where chain_id = :chain_id and pool_key = any(cast(:keys as bytea[]))
     order by pool_key
     for update
@@ -148,8 +148,9 @@ def settle(
 ) -> Settled:
     """Make the rows of `emitters` in first..last equal to the answer: new rows in, absent ones orphaned.
 
-    `until` >= `last` also orphans what was there in the blocks after `last`, which a fork took back. Raises Moved if
-    one of the keys appeared elsewhere meanwhile.
+    `until`: the newest block that a fork took back, None where there was none; what was there in the blocks after
+    `last` is orphaned too, and answers of tokens from lost blocks are in doubt. Raises Moved if one of the keys
+    appeared elsewhere meanwhile.
     """
     upper = last if until is None else max(last, until)
     found = tx.execute(
@@ -167,7 +168,8 @@ def settle(
     answered = _Answered(range(first, upper + 1), frozenset(emitter.key for emitter in emitters))
     plan = _plan(created, there, answered, _standing(tx, chain_id, there, answered))
     _write_pools(tx, chain_id, plan, times, source, now)
-    asked, asks = _write_work(tx, chain_id, plan, source, now)
+    doubted = tokens.doubt(tx, chain_id, first - 1) if until is not None else []
+    asked, asks = _write_work(tx, chain_id, plan, doubted, source, now)
     rejected.settle(tx, chain_id, first, upper, [*refused, *plan.rejected], emitters=emitters, now=now)
     rejected.oust(tx, chain_id, plan.ousted, now)
     _tell(tx, chain_id, plan, source, now)
@@ -261,15 +263,22 @@ def _write_pools(tx: Tx, chain_id: ChainId, plan: _Plan, times: Times, source: s
         tx.execute(_ORPHAN, {"chain_id": chain_id, "keys": keys, "now": now})
 
 
-def _write_work(tx: Tx, chain_id: ChainId, plan: _Plan, source: str, now: datetime) -> tuple[int, int]:
+def _write_work(
+    tx: Tx,
+    chain_id: ChainId,
+    plan: _Plan,
+    doubted: Sequence[bytes],
+    source: str,
+    now: datetime,
+) -> tuple[int, int]:
     """Tokens, instruments and work of what was written; returns how many tokens and pools are left to ask."""
     written = plan.written
-    if not written:
+    if not written and not doubted:
         return 0, 0
     lane = Lane.LIVE if source == "head" else Lane.HISTORY
     chain: str = facts.chain_name(tx, chain_id)
     sides = {side for pool in written for side in (pool.token0, pool.token1)}
-    fresh = tokens.seen(tx, chain_id, sorted(sides), now)
+    fresh = sorted({*tokens.seen(tx, chain_id, sorted(sides), now), *doubted})
     instruments.forget_pools(tx, chain_id, plan.taken)
     taken = set(plan.taken)
     again = (pool for pool in plan.revived + plan.moved if pool.key in taken)
@@ -326,9 +335,9 @@ def to_ask(tx: Tx, chain_id: ChainId, keys: Sequence[bytes]) -> list[tuple[PoolK
 
 
 def hold(tx: Tx, chain_id: ChainId, keys: Sequence[bytes]) -> dict[bytes, int]:
-    """The blocks of the pools among `keys`; the rows stay locked, so that none of them moves."""
+    """The blocks of the living pools among `keys`; all rows stay locked, so that none moves or comes back."""
     rows = tx.execute(_HOLD, {"chain_id": chain_id, "keys": sorted(keys)})
-    return {bytes(row.pool_key): row.block_number for row in rows}
+    return {bytes(row.pool_key): row.block_number for row in rows if row.alive}
 
 
 def answer(

@@ -170,6 +170,7 @@ cursors = Table(
     _moment("tip_at"),  # when the tip last moved
     _moment("tip_block_at", nullable=True),  # the tip block's own time
     Column("halted", Text),  # why, and the command to run
+    Column("rewinds", BigInteger, nullable=False, server_default=text("0")),  # forks that took blocks back
     ForeignKeyConstraint(["chain_id"], ["gazetteer.chains.chain_id"]),
     CheckConstraint("anchor_number <= tip_number", name="order"),
 )
@@ -318,6 +319,7 @@ tokens = Table(
     Index("ix_tokens_hex", _hex("address"), "chain_id", unique=True),
     # a famous symbol has hundreds of bearers: pairs by symbol are found without visiting them
     Index("ix_tokens_symbol", "symbol", "chain_id", "address", postgresql_include=["decimals"]),
+    Index(None, "chain_id", "pin_number"),
     Index("ix_tokens_symbol_lower", text("lower(symbol)")),
 )
 

@@ -41,6 +41,19 @@ _LOCK = text("""
     for update
 """)
 
+_DOUBT = text("""
+    with doubted as (
+        select address from gazetteer.tokens
+        where chain_id = :chain_id and pin_number > :block
+        order by address
+        for update
+    )
+    update gazetteer.tokens t set provisional = true
+    from doubted
+    where t.chain_id = :chain_id and t.address = doubted.address
+    returning t.address
+""")
+
 _MENTIONED = text("""
     select address, greatest(
         (select max(p.block_number) from gazetteer.pools p
@@ -106,6 +119,11 @@ def to_ask(tx: Tx, chain_id: ChainId, keys: Sequence[bytes]) -> list[tuple[Addre
     """The tokens among `keys`, and whether they are to be asked again because of a provisional answer."""
     rows = tx.execute(_TO_ASK, {"chain_id": chain_id, "keys": sorted(keys)})
     return [(Address(row.address), row.again) for row in rows]
+
+
+def doubt(tx: Tx, chain_id: ChainId, above: int) -> list[bytes]:
+    """Answers from blocks that a fork took back are provisional from now on; returns whose they are."""
+    return sorted(bytes(row.address) for row in tx.execute(_DOUBT, {"chain_id": chain_id, "block": above}))
 
 
 def mentioned(tx: Tx, chain_id: ChainId, keys: Sequence[bytes], *, lock: bool = False) -> dict[bytes, int]:

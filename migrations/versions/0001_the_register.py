@@ -129,6 +129,7 @@ TABLES = """
     );
     CREATE UNIQUE INDEX ix_tokens_hex ON gazetteer.tokens (('0x' || encode(address, 'hex')), chain_id);
     CREATE INDEX ix_tokens_symbol ON gazetteer.tokens (symbol, chain_id, address) INCLUDE (decimals);
+    CREATE INDEX ix_tokens_chain_id_pin_number ON gazetteer.tokens (chain_id, pin_number);
     CREATE INDEX ix_tokens_symbol_lower ON gazetteer.tokens (lower(symbol));
 
     CREATE TABLE gazetteer.work (
@@ -161,6 +162,7 @@ TABLES = """
         tip_at TIMESTAMP WITH TIME ZONE NOT NULL,
         tip_block_at TIMESTAMP WITH TIME ZONE,
         halted TEXT,
+        rewinds BIGINT DEFAULT 0 NOT NULL,
         CONSTRAINT pk_cursors PRIMARY KEY (chain_id),
         CONSTRAINT ck_cursors_tip_hash_length CHECK (octet_length(tip_hash) = 32),
         CONSTRAINT ck_cursors_anchor_hash_length CHECK (octet_length(anchor_hash) = 32),
