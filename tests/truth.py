@@ -210,7 +210,8 @@ def _events(tx: store.Tx) -> Iterator[str]:
             alive = kind != "orphaned" if kind in ("orphaned", "revived") else alive
         if alive == row["orphaned"]:
             yield f"{name} end otherwise than the row"
-        final = kinds.count("finalized")
+        last_gone = max((at for at, kind in enumerate(kinds) if kind == "orphaned"), default=0)
+        final = kinds[last_gone:].count("finalized")
         if row["source"] == "head" and not row["orphaned"] and final != 1:
             yield f"{name} say {final} times that it is final"
     yield from (f"events of a pool that is not there: {kinds}" for kinds in told.values())

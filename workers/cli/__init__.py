@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tail": ("workers.cli.tail", "Print what happens: pools created, orphaned, final; tokens resolved."),
     "backfill": ("workers.cli.backfill", "Read the past, newest first; --dry says what it costs."),
     "work": ("workers.cli.work", "What is left to do, and what is dead."),
+    "rewind": ("workers.cli.rewind", "Take a chain back to a block, to read again what is above it; --dry only says."),
     "config": ("workers.cli.config", "The settings in effect, and where each comes from."),
     "migrate": ("workers.cli.roles", "Bring the database to this version."),
     "follow": ("workers.cli.roles", "Follow the head of one chain."),

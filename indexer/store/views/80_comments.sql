@@ -175,7 +175,7 @@ begin
             ('dead.key', 'The token''s address, or the pool_id.'),
             ('endpoint_health.endpoint', 'Public name of the endpoint; never its URL.'),
             ('events.kind', 'pool.created, pool.orphaned, pool.revived, pool.moved, pool.finalized, token.resolved, token.changed.'),
-            ('events.source', 'Who wrote it: head, history (a backfilled pool) or resolve.'),
+            ('events.source', 'Who wrote it: head, history (a backfilled or audited pool), resolve or rewind.'),
             ('events.block_number', 'The announcement''s block; for a token the block at which it was asked.'))
         select c.oid::regclass as relation, a.attname as name,
                coalesce(
