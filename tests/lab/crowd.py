@@ -50,6 +50,23 @@ class Counted(Endpoint):
         return sum(at >= since and method in (None, each) for at, each in self.requests)
 
 
+class Growth:
+    """A chain that stands still until `start`."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._began: float | None = None
+
+    def start(self) -> None:
+        """From now on blocks are mined."""
+        self._began = time.monotonic()
+
+    def pump(self) -> None:
+        """Let the chain be as long as it should be by now."""
+        if self._began is not None:
+            self._ledger.advance_to(int((time.monotonic() - self._began) / self._ledger.habits.tick_s))
+
+
 @dataclass(kw_only=True)
 class Crowd:
     """One register whose history is read by as many processes as a test starts."""
@@ -60,6 +77,7 @@ class Crowd:
     server: Server
     ledger: Ledger
     endpoints: dict[str, Counted]
+    growth: Growth
     started: list[Role] = field(default_factory=list)
 
     def start(self, name: str, *words: str, path: str = "a", **settings: object) -> Role:
@@ -91,7 +109,7 @@ class Crowd:
     def pools_in_the_past(self) -> int:
         """How many pools the history truly holds."""
         view = self.ledger.view()
-        return len({entry.subject for entry in view.entries(1, view.finalized) if entry.kind == "pool"})
+        return sum(entry.kind == "pool" for entry in view.entries(1, view.finalized))
 
     def close(self) -> None:
         """End every process and the node."""
@@ -106,7 +124,9 @@ def gather(db: Db, root: Path, *, database_url: str, broker_url: str, habits: Ha
     ledger = world.ledgers[NAME]
     cap = Fault(name="range_cap", amount=CAP)
     endpoints = {path: Counted(path, ledger, cap, *faults) for path in paths}
-    server = Server([Site(chain=NAME, path=f"/{path}", endpoint=each) for path, each in endpoints.items()])
+    sites = [Site(chain=NAME, path=f"/{path}", endpoint=each) for path, each in endpoints.items()]
+    growth = Growth(ledger)
+    server = Server(sites, pump=growth.pump)
     server.start()
     chain_rows = [
         row | {"endpoints": [f"http://{server.address}/{paths[0]}"]} for row in world.chain_rows(server.address)
@@ -117,10 +137,12 @@ def gather(db: Db, root: Path, *, database_url: str, broker_url: str, habits: Ha
         facts.load(tx, world.chains, world.factories())
         quotes.load(tx, known.quote_rank())
     follow.start(db, HttpNode("test", HttpTransport(f"http://{server.address}/{paths[0]}")), chain, database_time)
+    for each in endpoints.values():
+        each.requests.clear()  # what was asked so far was asked by this process
     env = {
         "GAZETTEER_CONFIG": str(root / "gazetteer.toml"),
         "GAZETTEER_DATABASE_URL": database_url,
         "GAZETTEER_BROKER_URL": broker_url,
         "GAZETTEER_CHAINS": NAME,
     }
-    return Crowd(db=db, env=env, root=root, server=server, ledger=ledger, endpoints=endpoints)
+    return Crowd(db=db, env=env, root=root, server=server, ledger=ledger, endpoints=endpoints, growth=growth)
