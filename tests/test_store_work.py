@@ -99,6 +99,15 @@ def test_a_live_sighting_raises_the_lane_and_brings_it_forward(tx):
     assert rows(tx, "select lane, due from gazetteer.work where lease_id is null") == [(0, at(1))]
 
 
+def test_a_claim_of_the_live_lane_leaves_history_to_others(tx):
+    add(tx, 1, 2)
+    add(tx, 3, lane=Lane.LIVE)
+    lane = {"limit": 10, "lease_s": LEASE_S, "now": NOW, "slowest": Lane.LIVE}
+    assert numbered(work.claim(tx, "token", "ethereum", **lane)) == [3]
+    assert work.claim(tx, "token", "ethereum", **lane) is None
+    assert numbered(claim(tx)) == [1, 2]
+
+
 def test_hurrying_raises_only_what_waits_in_a_slower_lane(tx):
     add(tx, 1)
     work.hurry(tx, "token", "ethereum", [made_token(1), made_token(2)], Lane.LIVE)
