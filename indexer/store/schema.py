@@ -115,8 +115,7 @@ coverage = Table(
     Column("scanned", INT8MULTIRANGE, nullable=False, server_default=text("'{}'")),
     # the part of it that a second endpoint has confirmed; the rest is left to audit
     Column("audited", INT8MULTIRANGE, nullable=False, server_default=text("'{}'")),
-    # first block from which the head lane has listened to it without a gap; NULL: the last head step did not
-    Column("listened_from", BigInteger),
+    Column("listened_from", BigInteger),  # the head listens from there on, without a gap; NULL: its last step did not
     PrimaryKeyConstraint("chain_id", "address", "topic0"),
     ForeignKeyConstraint(["chain_id", "address"], ["gazetteer.factories.chain_id", "gazetteer.factories.address"]),
     CheckConstraint("scanned @> audited", name="audited"),
@@ -250,12 +249,7 @@ pools = Table(
     Index(None, "created_at"),
     Index(None, "chain_id", "created_at"),
     Index("ix_pools_first_seen", "first_seen", postgresql_where=text("source = 'head'")),
-    Index(
-        "ix_pools_estimated",
-        "chain_id",
-        "block_number",
-        postgresql_where=text("created_at_kind = 'estimated'"),
-    ),
+    Index("ix_pools_estimated", "chain_id", "block_number", postgresql_where=text("created_at_kind = 'estimated'")),
     Index("ix_pools_orphaned_at", "orphaned_at", postgresql_where=text("orphaned_at is not null")),
 )
 
@@ -380,7 +374,7 @@ events = Table(
     Column("chain_id", BigInteger),
     Column("subject", LargeBinary),  # a pool's key, a token's address
     Column("block_number", BigInteger),
-    Column("source", Text),  # head | history | resolve
+    Column("source", Text),  # head | history | resolve | rewind
     _moment("at"),
     PrimaryKeyConstraint("tx", "id"),
     Index("ix_events_subject", _hex("subject"), postgresql_using="hash"),
