@@ -17,7 +17,15 @@ from workers.local.valkey import Valkey
 
 SHARED = Path(__file__).parents[2] / "shared"
 TEMPLATE = "gazetteer_template"
+SCATTERED = ("test_simulation", "test_planted")
 _numbers = count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, a file's tests stay together, but for those that are many and alike."""
+    for item in items:
+        if item.path.stem not in SCATTERED:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -516,4 +516,4 @@ def _endpoints(ledger: Ledger, seed: int, stream: Random) -> list[Endpoint]:
 
 def reproduce(seed: int) -> str:
     """The one line that lives this life again."""
-    return f"SEED={seed} scripts/test tests/test_simulation.py -k reproduce"
+    return f"SEED={seed} scripts/test tests/test_simulation.py"
