@@ -72,7 +72,9 @@ def test_a_line_says_when_what_where_who_and_the_id_to_ask_for(started):
     all_ended(started)
     first, *others = run("tail").stdout.splitlines()
     pool = "0x" + made.created(1, 1_001).key.hex()
-    assert first == f"2026-09-01 12:00:00 pool.created   ethereum  AAA-WETH       uniswap_v2           {pool} block 1001"
+    assert (
+        first == f"2026-09-01 12:00:00 pool.created   ethereum  AAA-WETH       uniswap_v2           {pool} block 1001"
+    )
     assert sorted(row.split()[4] for row in others) == ["AAA", "WETH"]
     announce(started, 500)
     all_ended(started)
