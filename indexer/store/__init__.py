@@ -8,8 +8,10 @@ from sqlalchemy import Engine as Db
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from indexer.errors import DatabaseUnavailable
+from indexer.store.patience import SLACK_S, limit
 
 __all__ = ["Db", "Tx", "begin", "connect"]
 
@@ -32,7 +34,7 @@ def connect(url: str, *, name: str, statement_s: float = STATEMENT_S, pool_size:
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S * 1000}",
         "timezone": "UTC",
     }
-    return create_engine(
+    db = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=0,
@@ -48,6 +50,8 @@ def connect(url: str, *, name: str, statement_s: float = STATEMENT_S, pool_size:
             "options": " ".join(f"-c {key}={value}" for key, value in options.items()),
         },
     )
+    limit(db, statement_s + SLACK_S)
+    return db
 
 
 @contextmanager
@@ -62,6 +66,8 @@ def begin(db: Db) -> Iterator[Tx]:
             yield tx
     except OperationalError as error:
         raise DatabaseUnavailable(_reason(error)) from error
+    except PoolTimeout as error:
+        raise DatabaseUnavailable("every connection of this process is in use") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise DatabaseUnavailable(_reason(error)) from error
