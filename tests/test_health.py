@@ -19,7 +19,7 @@ from tests.commands import close, settled
 from tests.lab.announcing import rows
 from tests.lab.simulated import HABITS, World
 from workers import tasks
-from workers.app import configure, queue_of
+from workers.app import app, configure, queue_of
 from workers.follower import KICK_EVERY_S, MOST_TORN, Follower
 from workers.local.valkey import Valkey
 from workers.local.world import write_settings
@@ -125,6 +125,12 @@ def test_an_endpoint_whose_logs_never_fit_its_blocks_is_left_for_another_after_a
     assert fresh <= {bytes(row.pool_key) for row in ask(world.db, "select pool_key from gazetteer.pools")}
 
 
+def forget_brokers():
+    """Connections to the broker of an earlier test are of no use to the next."""
+    app.pool.force_close_all()
+    app._after_fork()
+
+
 @pytest.fixture
 def place(world, broker, postgres_url, monkeypatch, tmp_path):
     """The environment of a worker; its endpoints are a, which omits every log, b, which is honest, and one with a key.
@@ -158,11 +164,13 @@ def place(world, broker, postgres_url, monkeypatch, tmp_path):
     def endpoints(*names):
         monkeypatch.setenv("GAZETTEER_RPC_ETHEREUM", ",".join(f"http://{server.address}/{name}" for name in names))
         close()
+        forget_brokers()
         configure()
 
     with settled(monkeypatch, **env):
         endpoints("a", "b")
         yield endpoints
+    forget_brokers()
     server.close()
 
 
