@@ -4,6 +4,7 @@ from dataclasses import replace
 from threading import Event
 
 import pytest
+from kombu import pools
 from redis import Redis
 
 from indexer import store
@@ -127,7 +128,7 @@ def test_an_endpoint_whose_logs_never_fit_its_blocks_is_left_for_another_after_a
 
 def forget_brokers():
     """Connections to the broker of an earlier test are of no use to the next."""
-    app.pool.force_close_all()
+    pools.reset()
     app._after_fork()
 
 
