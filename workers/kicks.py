@@ -11,8 +11,14 @@ from workers.app import app, queue_of
 log = logging.getLogger("gazetteer.kicks")
 
 EXPIRES_S = 60
-KICKS = {"token": "resolve.tokens", "pool": "resolve.pools", "scan": "history.scan", "audit": "history.audit"}
-OF_HISTORY = ("scan", "audit")
+KICKS = {
+    "token": "resolve.tokens",
+    "pool": "resolve.pools",
+    "scan": "history.scan",
+    "audit": "history.audit",
+    "stamp": "history.stamp",
+}
+OF_HISTORY = ("scan", "audit", "stamp")
 
 
 def kick(kind: str, chain: str, lane: Lane = Lane.LIVE) -> bool:

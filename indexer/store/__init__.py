@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from indexer.errors import DatabaseUnavailable
+from indexer.store import arrays
 from indexer.store.patience import SLACK_S, limit
 
 __all__ = ["Db", "Tx", "begin", "connect"]
@@ -51,6 +52,7 @@ def connect(url: str, *, name: str, statement_s: float = STATEMENT_S, pool_size:
         },
     )
     limit(db, statement_s + SLACK_S)
+    arrays.install(db)
     return db
 
 

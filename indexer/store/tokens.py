@@ -25,13 +25,14 @@ _NEW = text("""
 
 # Whoever is about to make a negative final holds the row until we have read it, or waits until our pool is there.
 # Settled rows are left alone: a famous token is mentioned by everybody at once.
+# Looked up one by one: a list to compare with makes the planner read all tokens of the chain while it knows no better.
 _UNSETTLED = text("""
-    select address, symbol_status = 'no_code' and not provisional as gone
-    from gazetteer.tokens
-    where chain_id = :chain_id and address = any(cast(:addresses as bytea[]))
-      and (provisional or symbol_status = 'no_code')
-    order by address
-    for update
+    select t.address, t.symbol_status = 'no_code' and not t.provisional as gone
+    from unnest(cast(:addresses as bytea[])) as k(address)
+    join gazetteer.tokens t on t.chain_id = :chain_id and t.address = k.address
+    where t.provisional or t.symbol_status = 'no_code'
+    order by t.address
+    for update of t
 """)
 
 _LOCK = text("""
@@ -109,9 +110,12 @@ def seen(tx: Tx, chain_id: ChainId, addresses: Sequence[bytes], now: datetime) -
 
     Somebody may have deployed the latter since. Unsettled ones stay locked.
     """
-    told = {"chain_id": chain_id, "addresses": sorted(set(addresses))}
-    fresh = {bytes(row.address) for row in tx.execute(_NEW, told | {"now": now})}
-    fresh |= {bytes(row.address) for row in tx.execute(_UNSETTLED, told) if row.gone}
+    ordered = sorted(set(addresses))
+    fresh = {bytes(row.address) for row in tx.execute(_NEW, {"chain_id": chain_id, "addresses": ordered, "now": now})}
+    older = [address for address in ordered if address not in fresh]
+    if older:
+        rows = tx.execute(_UNSETTLED, {"chain_id": chain_id, "addresses": older})
+        fresh |= {bytes(row.address) for row in rows if row.gone}
     return sorted(fresh)
 
 

@@ -19,7 +19,9 @@ from workers.cli.shown import safe
 from workers.local import data
 from workers.plan import ChainPlan, Since
 
-WORKER_S = 2.0
+WORKER_S = 0.5
+WORKER_TRIES = 10
+"""A worker that is just starting is waited for: so often, so long each time."""
 KICKS = 4
 NO_WORKER = "no worker answers; start one: gazetteer worker (or read in this process: --here)"
 
@@ -167,8 +169,12 @@ def _woken(names: Sequence[str], simulated: bool) -> bool:
     for name in names:
         for _ in range(KICKS):
             kick("scan", name, Lane.HISTORY)
-    served = _served(control.inspect(timeout=WORKER_S).active_queues)
-    unheard = [name for name in names if app.queue_of(name, Lane.HISTORY) not in served]
+    unheard = list(names)
+    for _ in range(WORKER_TRIES):
+        served = _served(control.inspect(timeout=WORKER_S).active_queues)
+        unheard = [name for name in names if app.queue_of(name, Lane.HISTORY) not in served]
+        if not unheard:
+            break
     if unheard:
         hint = NO_WORKER if not simulated else "the demo is stopped; start it again: gazetteer demo"
         click.echo(f"{', '.join(unheard)}: {hint}", err=True)
