@@ -12,6 +12,7 @@ import pytest
 
 from indexer import store
 from indexer.store import Db, migrate
+from workers.app import app
 from workers.local.postgres import Postgres
 from workers.local.valkey import Valkey
 
@@ -104,3 +105,10 @@ def _database(server: Postgres, template: str) -> Iterator[str]:
     yield server.url(name)
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def fresh_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Celery application without connections to the broker of another test of this process."""
+    monkeypatch.setattr(app, "_pool", None)
+    monkeypatch.setattr(app.amqp, "_producer_pool", None)

@@ -29,7 +29,7 @@ from indexer.sim.endpoint import Endpoint, in_process
 from indexer.sim.faults import Fault
 from indexer.sim.ledger import Habits, Ledger
 from indexer.sim.rpc import Manners
-from indexer.store import Db, events, facts
+from indexer.store import Db, events, facts, work
 from indexer.wire.endpoints import Endpoints
 from indexer.wire.node import HttpNode
 from tests.truth import differences
@@ -224,6 +224,7 @@ class Simulation:
         for each in self.endpoints:
             each.faults = tuple(fault for fault in each.faults if fault.name in _LIES)
         self.roles.clear()
+        self._retry()
         for _ in range(MOST_TURNS_AT_THE_END):
             self.time.pass_(30.0)
             acted = [
@@ -232,6 +233,11 @@ class Simulation:
             ]
             if not any(acted) and self._idle():
                 return
+
+    def _retry(self) -> None:
+        """What lost five workers is dead, as it should be, until a person says `work retry`."""
+        with store.begin(self.db) as tx:
+            work.retry(tx, self.time.database(tx))
 
     def _idle(self) -> bool:
         with store.begin(self.db) as tx:

@@ -144,6 +144,7 @@ def test_a_kick_survives_the_death_of_the_child_that_held_it(worker, register, b
     assert worker.is_up
 
 
+@pytest.mark.usefixtures("fresh_app")
 def test_tasks_are_known_by_name_and_travel_on_queues_named_after_what_throttles_them(monkeypatch, broker):
     monkeypatch.setenv("GAZETTEER_BROKER_URL", broker.url)
     monkeypatch.setenv("GAZETTEER_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
