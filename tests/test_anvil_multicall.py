@@ -7,7 +7,7 @@ import pytest
 
 from indexer.evm import erc20
 from indexer.evm.dialogue import together
-from indexer.flow.asking import ALONE_A_BATCH, Multicalls, ask_together
+from indexer.flow.asking import FEWEST_TOGETHER, Multicalls, ask_together
 from indexer.model import Call, Returned, Reverted
 from indexer.wire.node import HttpNode
 from indexer.wire.transport import HttpTransport
@@ -123,7 +123,7 @@ def test_without_gas_limits_halving_isolates_the_evil_and_most_of_the_good_are_n
     answers = dict(zip(tokens, ask_symbols(site, node, tokens, "without gas limits"), strict=True))
     alone = [token for token in good if transport.asked[token]]
     assert all(transport.asked[token] == 1 for token in evil)
-    assert len(alone) <= ALONE_A_BATCH, "only neighbours in the smallest of the halves that failed"
+    assert len(alone) <= FEWEST_TOGETHER, "only neighbours in the smallest of the halves that failed"
     assert 1 < transport.asked[site.chain.multicall3] < GOOD
     assert all(answers[token] == Returned(site.anvil.read(token, erc20.SYMBOL)) for token in good)
 

@@ -7,15 +7,18 @@ every inner failure and every empty answer is asked again alone, with its own ga
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from indexer.errors import BadAnswer
+from indexer.errors import AnswerTooLarge, BadAnswer, TimedOut
 from indexer.evm import multicall
 from indexer.model import Address, Answer, BlockRef, Call, Question, Returned, Reverted
 from indexer.ports import Node
 
 CALLS_A_MULTICALL = 300
+MULTICALLS_A_BATCH = 5
+FEWEST_TOGETHER = 10
+"""So few questions are not divided any more: each is asked alone, or all of them fail."""
 GAS_EACH = 500_000
 GAS_ALONE = 2_000_000
-ALONE_A_BATCH = 10
+ALONE_A_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +35,31 @@ class _Way:
     read: Callable[[bytes, int], list[Returned | Reverted]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Calls that share a multicall, with their places among all questions, and the way that is to be tried."""
+
+    calls: Sequence[tuple[int, Call]]
+    way: int
+
+
 def ask_alone(node: Node, questions: Sequence[Question], pin: BlockRef) -> list[Answer]:
-    """Every question as a request of its own, each call with its own gas."""
+    """Every question as a request of its own, each call with its own gas, many requests in one body."""
     answers: list[Answer] = []
     for start in range(0, len(questions), ALONE_A_BATCH):
-        chunk = [_with_gas(question) for question in questions[start : start + ALONE_A_BATCH]]
-        answers.extend(node.ask(chunk, pin))
+        answers += _alone(node, [_with_gas(each) for each in questions[start : start + ALONE_A_BATCH]], pin)
     return answers
+
+
+def _alone(node: Node, questions: Sequence[Question], pin: BlockRef) -> list[Answer]:
+    """In one body, or in halves where that is too much to answer at once."""
+    try:
+        return list(node.ask(questions, pin))
+    except (AnswerTooLarge, TimedOut):
+        if len(questions) <= FEWEST_TOGETHER:
+            raise
+    middle = len(questions) // 2
+    return _alone(node, questions[:middle], pin) + _alone(node, questions[middle:], pin)
 
 
 def ask_together(node: Node, multicalls: Multicalls, questions: Sequence[Question], pin: BlockRef) -> list[Answer]:
@@ -46,48 +67,55 @@ def ask_together(node: Node, multicalls: Multicalls, questions: Sequence[Questio
     believed: dict[int, Answer] = {}
     calls = [(index, question) for index, question in enumerate(questions) if isinstance(question, Call)]
     ways = _ways(multicalls)
-    for start in range(0, len(calls) if ways else 0, CALLS_A_MULTICALL):
-        _gather(node, ways, calls[start : start + CALLS_A_MULTICALL], pin, believed)
+    starts = range(0, len(calls) if ways else 0, CALLS_A_MULTICALL)
+    chunks = [_Chunk(calls[start : start + CALLS_A_MULTICALL], 0) for start in starts]
+    while chunks:  # each round halves a chunk or tries its next way, so that it ends
+        some, chunks = chunks[:MULTICALLS_A_BATCH], chunks[MULTICALLS_A_BATCH:]
+        asked = [ways[chunk.way].pack([call for _, call in chunk.calls]) for chunk in some]
+        for chunk, answer in zip(some, _alone_or_together(node, asked, pin), strict=True):
+            chunks += _gather(chunk, ways, answer, believed)
     rest = [index for index in range(len(questions)) if index not in believed]
     believed.update(zip(rest, ask_alone(node, [questions[index] for index in rest], pin), strict=True))
     return [believed[index] for index in range(len(questions))]
 
 
-def _gather(
-    node: Node,
-    ways: Sequence[_Way],
-    calls: Sequence[tuple[int, Call]],
-    pin: BlockRef,
-    believed: dict[int, Answer],
-) -> None:
-    """Put what can be believed of one multicall into `believed`; halve it where the whole of it fails."""
-    results = _one_multicall(node, ways, [call for _, call in calls], pin)
-    if results is not None:
-        for (index, _), answer in zip(calls, results, strict=True):
-            if isinstance(answer, Returned) and answer.data:
-                believed[index] = answer
-    elif len(calls) > ALONE_A_BATCH:
-        middle = len(calls) // 2
-        _gather(node, ways, calls[:middle], pin, believed)
-        _gather(node, ways, calls[middle:], pin, believed)
+def _alone_or_together(node: Node, multicalls: Sequence[Call], pin: BlockRef) -> list[Answer]:
+    """Multicalls in one body, or in a body each where that is too much to answer at once."""
+    try:
+        return list(node.ask(multicalls, pin))
+    except (AnswerTooLarge, TimedOut):
+        if len(multicalls) == 1:
+            raise
+    return [answer for each in multicalls for answer in node.ask([each], pin)]
 
 
-def _one_multicall(
-    node: Node,
-    ways: Sequence[_Way],
-    calls: Sequence[Call],
-    pin: BlockRef,
-) -> list[Returned | Reverted] | None:
-    for way in ways:
-        (answer,) = node.ask([way.pack(calls)], pin)
-        if not isinstance(answer, Returned):
-            return None  # too heavy as a whole, however it is packed
-        if answer.data:
-            try:
-                return way.read(answer.data, len(calls))
-            except BadAnswer:
-                continue  # something else lives at this address on this chain
-    return None
+def _gather(chunk: _Chunk, ways: Sequence[_Way], answer: Answer, believed: dict[int, Answer]) -> list[_Chunk]:
+    """Put what can be believed of one multicall into `believed`; returns what of it is to be asked in another way.
+
+    Nothing is left where it is too few to divide: those are asked alone.
+    """
+    if not isinstance(answer, Returned):  # too heavy as a whole, however it is packed
+        return _halves(chunk)
+    results: list[Returned | Reverted] | None = None
+    if answer.data:
+        try:
+            results = ways[chunk.way].read(answer.data, len(chunk.calls))
+        except BadAnswer:
+            results = None  # something else lives at this address on this chain
+    if results is None:
+        return [_Chunk(chunk.calls, chunk.way + 1)] if chunk.way + 1 < len(ways) else _halves(chunk)
+    for (index, _), told in zip(chunk.calls, results, strict=True):
+        if isinstance(told, Returned) and told.data:
+            believed[index] = told
+    return []
+
+
+def _halves(chunk: _Chunk) -> list[_Chunk]:
+    """What fails as a whole is divided, while there is enough of it."""
+    if len(chunk.calls) <= FEWEST_TOGETHER:
+        return []
+    middle = len(chunk.calls) // 2
+    return [_Chunk(chunk.calls[:middle], chunk.way), _Chunk(chunk.calls[middle:], chunk.way)]
 
 
 def _ways(multicalls: Multicalls) -> tuple[_Way, ...]:

@@ -22,7 +22,8 @@ from indexer.ports import Node
 from indexer.store import Db, cursor, pools, tokens, work
 from indexer.store.clock import Clock
 
-TOKENS_A_BATCH = 200
+TOKENS_A_BATCH = {Lane.LIVE: 200, Lane.HISTORY: 1_000}
+"""By the slowest lane that a process serves: new pools wait for no crowd, history asks in as few requests as it can."""
 POOLS_A_BATCH = 100
 CONFIRM_SOONEST_S = 1.0
 CONFIRM_LATEST_S = 300.0
@@ -81,7 +82,8 @@ def _claim_tokens(tx: store.Tx, chain: Chain, now: datetime, lease_s: float, slo
     where = cursor.read(tx, chain.id)
     if where is None:
         return None
-    claimed = work.claim(tx, "token", chain.name, limit=TOKENS_A_BATCH, lease_s=lease_s, now=now, slowest=slowest)
+    most = TOKENS_A_BATCH[slowest]
+    claimed = work.claim(tx, "token", chain.name, limit=most, lease_s=lease_s, now=now, slowest=slowest)
     if claimed is None:
         return None
     asked = tokens.to_ask(tx, chain.id, claimed.keys)

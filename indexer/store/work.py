@@ -101,6 +101,10 @@ _DUE = text("""
     order by 1, 2, 3
 """)
 
+_LEFT = text("""
+    select count(*) from gazetteer.work where scope = any(cast(:scopes as text[])) and not dead
+""")
+
 _RETRY = text("""
     with gone as (
         select kind, scope, key from gazetteer.work
@@ -196,6 +200,12 @@ def sweep(tx: Tx, now: datetime) -> Swept:
 def due(tx: Tx, now: datetime) -> list[tuple[str, str, Lane]]:
     """The kinds, chains and lanes that have something due, claimed by nobody."""
     return [(row.kind, row.scope, Lane(row.lane)) for row in tx.execute(_DUE, {"now": now})]
+
+
+def left(tx: Tx, scopes: Sequence[str]) -> int:
+    """How many rows of these chains are not done, due, later or leased; dead ones are given up and do not count."""
+    count: int = tx.execute(_LEFT, {"scopes": list(scopes)}).scalar_one()
+    return count
 
 
 def retry(tx: Tx, now: datetime, kind: str | None = None, key: bytes | None = None, scope: str | None = None) -> int:

@@ -48,6 +48,7 @@ class _Asked:
     since: Since | None
     yes: bool
     here: bool
+    tokens: bool
     simulated: bool
 
 
@@ -57,16 +58,21 @@ class _Asked:
 @click.option("--chains", default=None, help="Only these, with commas.")
 @click.option("--yes", is_flag=True, help="Endpoints with a key may be spent on history.")
 @click.option("--here", is_flag=True, help="Read in this process, without Celery.")
+@click.option("--tokens", is_flag=True, help="End only when the tokens that were found have answered too.")
 @with_data_dir
-def backfill(dry: bool, since: Since | None, chains: str | None, yes: bool, here: bool, data_dir: Path | None) -> None:
+def backfill(
+    dry: bool, since: Since | None, chains: str | None, yes: bool, here: bool, tokens: bool, data_dir: Path | None
+) -> None:
     """Read the past, newest first. May be stopped and begun again at any point."""
     names = _names(chains)
+    if tokens and here:
+        raise click.UsageError("tokens are asked by workers: leave --here or --tokens out")
     if isinstance(since, int) and since > 0 and len(names) > 1:
         raise click.UsageError("a block's number is of one chain: name it with --chains, or write a date")
     with data.opened(data_dir) as url:
         simulated = _use(url, data_dir)
         migrate.check(wiring.db())
-        asked = _Asked(names=names, since=since, yes=yes, here=here, simulated=simulated)
+        asked = _Asked(names=names, since=since, yes=yes, here=here, tokens=tokens, simulated=simulated)
         try:
             _dry(asked) if dry else _read(asked)
         finally:
@@ -119,7 +125,7 @@ def _read(asked: _Asked) -> None:
     if asked.here:
         progress.here(known)
     elif _woken(known, asked.simulated):
-        progress.watch(known)
+        progress.watch(known, tokens=asked.tokens)
 
 
 def _decide(asked: _Asked, plans: Sequence[ChainPlan]) -> None:

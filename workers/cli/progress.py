@@ -17,7 +17,8 @@ from rich.text import Text
 from indexer import store
 from indexer.errors import DatabaseUnavailable, RangeRefused, Retryable
 from indexer.flow import history
-from indexer.store import consent
+from indexer.model import Lane
+from indexer.store import consent, work
 from indexer.store import plan as rows
 from indexer.store.plan import Missing
 from workers import wiring
@@ -76,15 +77,31 @@ class ChainProgress:
         return f"{days} d {rest // 3600} h" if days else f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
 
 
-def watch(names: Sequence[str]) -> None:
-    """Show what workers do until nothing is missing, or until Ctrl-C."""
+def watch(names: Sequence[str], *, tokens: bool = False) -> None:
+    """Show what workers do until nothing is missing, or until Ctrl-C. `tokens`: and until nothing is left to ask."""
     progress = [ChainProgress(chain=name) for name in names]
     try:
         with _shown() as show:
-            while not _look(progress, show):
+            while not _look(progress, show) or (tokens and not _asked(names)):
                 time.sleep(LOOK_S)
     except KeyboardInterrupt:
         click.echo(GOES_ON, err=True)
+
+
+def _asked(names: Sequence[str]) -> bool:
+    """Whether tokens and pools of these chains have answered; workers are pointed at what is due."""
+    from workers.kicks import KICKS, keep_waiting  # noqa: PLC0415 - Celery, only where workers are waited for
+
+    try:
+        with store.begin(wiring.db()) as tx:
+            if not work.left(tx, names):
+                return True
+            due = [each for each in work.due(tx, wiring.clock(tx)) if each[0] in KICKS and each[1] in names]
+    except DatabaseUnavailable:
+        return False
+    for kind, name, _ in due:
+        keep_waiting(kind, name, Lane.HISTORY)
+    return False
 
 
 def here(names: Sequence[str]) -> None:
