@@ -55,14 +55,18 @@ _DOUBT = text("""
     returning t.address
 """)
 
+# `offset 0` keeps the planner at the token's own index: without statistics it would rather walk the chain's blocks
+# until it meets the token, or read the whole chain for each token to cross the two.
 _MENTIONED = text("""
     select address, greatest(
-        (select max(p.block_number) from gazetteer.pools p
-         where p.chain_id = :chain_id and p.orphaned_at is null
-           and '0x' || encode(p.token0, 'hex') = '0x' || encode(address, 'hex')),
-        (select max(p.block_number) from gazetteer.pools p
-         where p.chain_id = :chain_id and p.orphaned_at is null
-           and '0x' || encode(p.token1, 'hex') = '0x' || encode(address, 'hex')), 0) as block
+        (select max(block_number) from (
+             select chain_id, block_number, orphaned_at from gazetteer.pools
+             where '0x' || encode(token0, 'hex') = '0x' || encode(address, 'hex') offset 0) as first
+         where chain_id = :chain_id and orphaned_at is null),
+        (select max(block_number) from (
+             select chain_id, block_number, orphaned_at from gazetteer.pools
+             where '0x' || encode(token1, 'hex') = '0x' || encode(address, 'hex') offset 0) as second
+         where chain_id = :chain_id and orphaned_at is null), 0) as block
     from unnest(cast(:keys as bytea[])) as k(address)
 """)
 

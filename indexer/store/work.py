@@ -34,6 +34,8 @@ _RAISE = text("""
     from mine where w.kind = :kind and w.scope = :scope and w.key = mine.key
 """)
 
+# By an array of keys, not by a join: the planner, which never knows how much work there is just now, would read all
+# of a chain's rows for each key.
 _CLAIM = """
     with due as (
         select key from gazetteer.work
@@ -44,7 +46,7 @@ _CLAIM = """
         for update skip locked
     )
     update gazetteer.work w set lease_id = :lease_id, lease_until = :lease_until
-    from due where w.kind = :kind and w.scope = :scope and w.key = due.key
+    where w.kind = :kind and w.scope = :scope and w.key = any(array(select key from due))
     returning w.key, w.losses
 """
 _CLAIM_LOST = text(_CLAIM.format(which=f"losses >= {LOSSES_ALONE}"))
