@@ -19,6 +19,8 @@ from tests.lab.announcing import announce, refuse, rows
 from tests.lab.register import block_hash
 from tests.lab.simulated import LEASE_S, World
 
+pytestmark = pytest.mark.slow
+
 MOST_RANGES = 1_000
 FALSE = Hash32(b"\xfa" * 32)
 

@@ -27,6 +27,8 @@ from workers.cli.progress import ChainProgress
 from workers.local.world import write_settings
 from workers.plan import plan_lines
 
+pytestmark = pytest.mark.slow
+
 KEY = "k3y0f4111ty0u5h0u1dn3v3rs33"
 EPOCH_S = 1_700_000_000
 HABITS = Habits(

@@ -10,6 +10,8 @@ from indexer import store
 from indexer.errors import DatabaseUnavailable, Refused, SchemaBehind
 from indexer.store import events, migrate
 
+pytestmark = pytest.mark.slow
+
 
 def sql(url, statement):
     with psycopg.connect(url, autocommit=True) as connection:

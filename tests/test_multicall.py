@@ -106,6 +106,6 @@ def test_something_else_at_the_address_of_a_multicall_is_noticed():
 @pytest.mark.parametrize("ways", [Multicalls(limited=None, unlimited=None)])
 def test_without_a_multicall_every_question_goes_alone(ways):
     node = Contracts()
-    questions = [*asking(*range(1, 25)), CodeOf(address=AT)]
+    questions = [*asking(*range(1, 105)), CodeOf(address=AT)]
     assert ask_together(node, ways, questions, PIN) == ask_alone(Contracts(), questions, PIN)
-    assert node.asked == [10, 10, 5]
+    assert node.asked == [100, 5]

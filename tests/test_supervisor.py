@@ -18,6 +18,8 @@ from workers.local.process import alive, ended, kill
 from workers.local.supervisor import Role, Supervisor
 from workers.local.valkey import Valkey
 
+pytestmark = pytest.mark.slow
+
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
@@ -28,7 +30,7 @@ child = subprocess.Popen([sys.executable, "-c", {SLEEPER!r}])
 print(child.pid, flush=True)
 time.sleep(600)
 """
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 def role(name: str, code: str = SLEEPER, *, stage: int = 0, patience_s: float = 5.0) -> Role:
