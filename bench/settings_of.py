@@ -1,6 +1,6 @@
 """gazetteer.toml for the benchmark's node: the same chain with that node's genesis; and a broker without messages.
 
-    settings_of.py RPC_URL BROKER_URL > gazetteer.toml
+settings_of.py RPC_URL BROKER_URL > gazetteer.toml
 """
 
 import json
@@ -26,10 +26,10 @@ multicall3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
 def main(rpc_url: str, broker_url: str) -> None:
     """Print it. Factories need no row: the node's are the real ones."""
     body = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["0x0", False]}
-    request = urllib.request.Request(  # noqa: S310 - the benchmark's own node
+    request = urllib.request.Request(
         rpc_url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as answer:
         genesis = json.load(answer)["result"]["hash"]
     sys.stdout.write(_CHAIN.format(genesis=genesis))
     with Redis.from_url(broker_url) as broker:

@@ -47,7 +47,11 @@ def main() -> None:
     here.chmod(0o711)
     try:
         harness = _harness(args.shared, here, args)
-        names = args.only.split(",") if args.only else [*FLOOR, *OURS, *(n for n, p in _PEERS.items() if (perf / p).exists())]
+        names = (
+            args.only.split(",")
+            if args.only
+            else [*FLOOR, *OURS, *(n for n, p in _PEERS.items() if (perf / p).exists())]
+        )
         out = Path(args.out).absolute() if args.out else here / "results.jsonl"
         postgres, valkey = Postgres(here / "pg"), Valkey(here / "vk")
         postgres.start()
@@ -117,7 +121,16 @@ def _run(
     }
     command = [sys.executable, harness / "bench/run.py", "--scenario", args.scenario, "--jobs", args.jobs]
     command += ["--only", ",".join(names), "--reps", str(args.reps), "--port", NODE_PORT]
-    command += ["--pg", postgres.url("").rstrip("/"), "--peers", str(perf), "--work", harness.parent / "work", "--out", out]
+    command += [
+        "--pg",
+        postgres.url("").rstrip("/"),
+        "--peers",
+        str(perf),
+        "--work",
+        harness.parent / "work",
+        "--out",
+        out,
+    ]
     done = subprocess.run([str(word) for word in command], env=environment, check=False)
     if done.returncode != 0:
         for log in sorted((harness.parent / "work").glob("*/log.txt")):
@@ -136,10 +149,21 @@ def table(rows: list[dict[str, Any]]) -> str:
     ]
     for (job, name), group in groups.items():
         idle = groups.get((job, "gazetteer_idle"))
-        middle = {key: statistics.median(row[key] for row in group) for key in ("wall_s", "cpu_s", "pg_cpu_s", "peak_rss_mb", "http", "rpc")}
-        work = "-" if name != "gazetteer" or not idle else f"{middle['cpu_s'] - statistics.median(row['cpu_s'] for row in idle):.2f}"
+        middle = {
+            key: statistics.median(row[key] for row in group)
+            for key in ("wall_s", "cpu_s", "pg_cpu_s", "peak_rss_mb", "http", "rpc")
+        }
+        work = (
+            "-"
+            if name != "gazetteer" or not idle
+            else f"{middle['cpu_s'] - statistics.median(row['cpu_s'] for row in idle):.2f}"
+        )
         right = f"{group[0]['tokens_right']}/{group[0]['tokens_wellformed']}" if "tokens_right" in group[0] else "-"
-        exact = f"{max(r.get('pools_missing', 0) for r in group)}/{max(r.get('pools_extra', 0) for r in group)}" if "pools" in group[0] else "-"
+        exact = (
+            f"{max(r.get('pools_missing', 0) for r in group)}/{max(r.get('pools_extra', 0) for r in group)}"
+            if "pools" in group[0]
+            else "-"
+        )
         ok = sum(row["exit"] == 0 and not row["timed_out"] for row in group)
         lines.append(
             f"| {job} | {name} | {ok}/{len(group)} | {middle['wall_s']:.2f} | {middle['cpu_s']:.2f} | {work} | {middle['pg_cpu_s']:.2f} "
