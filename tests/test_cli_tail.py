@@ -18,6 +18,8 @@ from tests.lab import register as made
 from tests.roles import Role, eventually
 from workers.local.postgres import Postgres
 
+pytestmark = pytest.mark.slow
+
 CHAIN = made.ETHEREUM.name
 
 

@@ -34,6 +34,8 @@ from workers.local.process import alive
 from workers.local.verdict import Spread, Verdict, spread
 from workers.local.world import CALENDAR, kept, write_settings
 
+pytestmark = pytest.mark.slow
+
 GAZETTEER = Path(sys.executable).with_name("gazetteer")
 SMALL = Habits(
     history_blocks=300, history_pools=40, pools_a_tick=1.5, reorg_share=0.15, finality_depth=8, flaw_share=0.1

@@ -15,6 +15,8 @@ from indexer.model import Log, PoolCreated, address, hash32
 from indexer.store import facts, pools
 from indexer.store.pool_rows import Times
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "creation_logs.json").read_text(encoding="utf-8"))
 NOW = datetime(2026, 8, 22, tzinfo=UTC)
 KEPT = ("dex", "protocol", "token0", "token1", "fee_ppm", "fee_kind", "tick_spacing", "bin_step", "stable", "hooks",

@@ -25,6 +25,8 @@ from workers import wiring
 from workers.follower import Follower
 from workers.local.world import write_settings
 
+pytestmark = pytest.mark.slow
+
 HABITS = Habits(
     history_blocks=200,
     history_pools=30,

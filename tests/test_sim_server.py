@@ -27,6 +27,8 @@ from indexer.wire.node import HttpNode, Limits
 from indexer.wire.transport import HttpTransport
 from indexer.wire.waker import Waker
 
+pytestmark = pytest.mark.slow
+
 ETHEREUM = known.chains()[0]
 PATIENCE_S = 20.0
 SHORT = Limits(heads_s=0.5, headers_s=0.5, window_s=0.5, ask_s=0.5)
