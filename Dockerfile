@@ -3,8 +3,8 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/gazetteer
-COPY requirements.txt ./
-RUN /opt/gazetteer/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
+COPY requirements-venues.txt ./
+RUN /opt/gazetteer/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-venues.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY indexer ./indexer
 COPY migrations ./migrations
