@@ -5,6 +5,8 @@
     + NodeUnavailable      no connection, timeout, 5xx: try another endpoint
       + TimedOut             connected, but no whole answer in time: perhaps the question was too heavy
     + RateLimited          told to slow down; carries `retry_after_s`
+      + Banned               shut out for a while: nothing more is asked of this venue until then
+    + VenueUnavailable     a venue does not answer, breaks off or is in maintenance: ask it later
     + MissingData          null block, unknown block, pruned or not yet seen: another endpoint, never cached
     + BadAnswer            an answer that contradicts the question, itself or another answer: distrust the endpoint
       + AnswerTooLarge       an answer larger than is read: ask for less
@@ -21,10 +23,15 @@
   x Permanent            asking again cannot help: record it and go on
     + UndecodableLog       the right emitter and topic, but not the layout
     + ProofMismatch        the announced address or id is not the one that can be derived
+    + UnreadableRow        a row of a venue's list that says less than identity needs
   x Refused              a person has to decide; says what happened, where and what to do
     + BadSetting           a wrong value in the environment or gazetteer.toml
     + WrongChain           an endpoint of another chain id or genesis
     + SchemaBehind         the database was not migrated to this version
+    + GeoBlocked           a venue does not serve the place that we ask from
+    + BadCredentials       a venue does not accept our key
+    + NeedsReauth          a login ran out, and only a person can renew it
+    + Disabled             a venue without credentials, or without its client installed: nothing is wrong
 """
 
 
@@ -50,6 +57,14 @@ class RateLimited(Retryable):
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Banned(RateLimited):
+    """Shut out for a while. Nothing more may be asked of this venue until `retry_after_s` is over."""
+
+
+class VenueUnavailable(Retryable):
+    """A venue does not answer, broke off in the middle, or is in maintenance."""
 
 
 class MissingData(Retryable):
@@ -124,6 +139,10 @@ class ProofMismatch(Permanent):
     """The announced address or id is not the one derived from its own announcement."""
 
 
+class UnreadableRow(Permanent):
+    """A row of a venue's list that says less than identity needs, or something that contradicts itself."""
+
+
 class Refused(GazetteerError):
     """A person has to decide. The message says what happened, where, and what to do next."""
 
@@ -138,3 +157,19 @@ class WrongChain(Refused):
 
 class SchemaBehind(Refused):
     """The database is not at the schema this version needs."""
+
+
+class GeoBlocked(Refused):
+    """The venue does not serve the place that it is asked from."""
+
+
+class BadCredentials(Refused):
+    """The venue does not accept our key."""
+
+
+class NeedsReauth(Refused):
+    """A login ran out, and only a person can renew it."""
+
+
+class Disabled(Refused):
+    """No credentials were given, or the client is not installed. Nothing is wrong; nothing is asked."""

@@ -40,3 +40,41 @@ class Meter(Protocol):
     def count(self, name: str, amount: int = 1, **labels: str) -> None:
         """Add to a counter."""
         ...
+
+
+class Session(Protocol):
+    """What one run of one venue is asked through. A venue's file does its own I/O, but decides none of these."""
+
+    @property
+    def venue(self) -> str:
+        """The venue's name in `known/venues.toml`."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """How long one request may take, connecting included."""
+        ...
+
+    def url(self, name: str, usual: str) -> str:
+        """Where to ask: `usual`, or what the operator put in its place. `name` tells several apart (rest, options)."""
+        ...
+
+    def secret(self, name: str) -> str:
+        """A credential by its variable's name. Raises Disabled where the operator gave none."""
+        ...
+
+    def draw(self, cost: int = 1) -> None:
+        """Before every request: wait until the venue's budget, one for all processes, allows it. Raises RateLimited."""
+        ...
+
+    def token(self) -> bytes | None:
+        """The login that was last kept for this venue; None: never."""
+        ...
+
+    def keep_token(self, new: bytes, instead_of: bytes | None) -> bool:
+        """Keep a renewed login if the kept one is still `instead_of`. False: somebody else renewed it meanwhile."""
+        ...
+
+    def progress(self, done: int, total: int | None) -> None:
+        """How many requests or pages of the run are done, and of how many where that is known."""
+        ...

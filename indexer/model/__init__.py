@@ -21,22 +21,42 @@ from indexer.model.chain import (
     hash32,
 )
 from indexer.model.cursor import Cursor, Emitter, Scan
-from indexer.model.instrument import instrument_hash, pool_natural_key
+from indexer.model.instrument import instrument_hash, natural_key, pool_natural_key
+from indexer.model.listing import (
+    GONE,
+    AssetClass,
+    Details,
+    Exercise,
+    Identifier,
+    InstClass,
+    Json,
+    Listing,
+    OptionRight,
+    Payoff,
+    Rules,
+    Settlement,
+    Snapshot,
+    Status,
+)
 from indexer.model.pool import Factory, FeeKind, PoolAnswers, PoolCreated, PoolKey, Proof
 from indexer.model.token import NATIVE, Field, FieldStatus, Token
 from indexer.model.work import Claimed, Lane
 
 __all__ = [
+    "GONE",
     "NATIVE",
     "Address",
     "Answer",
+    "AssetClass",
     "BlockRef",
     "Call",
     "ChainId",
     "Claimed",
     "CodeOf",
     "Cursor",
+    "Details",
     "Emitter",
+    "Exercise",
     "Factory",
     "FeeKind",
     "Field",
@@ -44,10 +64,16 @@ __all__ = [
     "Hash32",
     "Header",
     "Heads",
+    "Identifier",
+    "InstClass",
+    "Json",
     "Lane",
+    "Listing",
     "Log",
     "LogFault",
     "LogFilter",
+    "OptionRight",
+    "Payoff",
     "PoolAnswers",
     "PoolCreated",
     "PoolKey",
@@ -55,11 +81,16 @@ __all__ = [
     "Question",
     "Returned",
     "Reverted",
+    "Rules",
     "Scan",
+    "Settlement",
+    "Snapshot",
+    "Status",
     "Token",
     "Window",
     "address",
     "hash32",
     "instrument_hash",
+    "natural_key",
     "pool_natural_key",
 ]

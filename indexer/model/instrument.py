@@ -7,6 +7,12 @@ from indexer.model.chain import ADDRESS_BYTES
 HASH_BYTES = 8
 
 
+def natural_key(venue: str, scope: str, stable_id: str, generation: int) -> str:
+    """`v1|<venue>|<scope>|<stable id>|<generation>`; a bar or percent sign inside an id is written as in a URL."""
+    escaped = stable_id.replace("%", "%25").replace("|", "%7C")
+    return f"v1|{venue}|{scope}|{escaped}|{generation}"
+
+
 def pool_natural_key(chain: str, dex: str, pool_key: bytes) -> str:
     """`v1|<dex>|<chain>|0x<pool id>|0`: venue, scope, stable id and generation of a DEX pool."""
     return f"v1|{dex}|{chain}|0x{pool_key.hex()}|0"
