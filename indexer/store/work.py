@@ -24,6 +24,8 @@ _ADD = text("""
         where w.lane > excluded.lane and not w.dead
 """)
 
+# By arrays of keys, not by joins, here and below: the planner, which never knows how much work there is just now, would
+# read all of a chain's rows for each key, or for each handful.
 _RAISE = text("""
     with mine as (
         select key from gazetteer.work
@@ -31,11 +33,9 @@ _RAISE = text("""
         order by key for update
     )
     update gazetteer.work w set lane = :lane
-    from mine where w.kind = :kind and w.scope = :scope and w.key = mine.key
+    where w.kind = :kind and w.scope = :scope and w.key = any(array(select key from mine))
 """)
 
-# By an array of keys, not by a join: the planner, which never knows how much work there is just now, would read all
-# of a chain's rows for each key.
 _CLAIM = """
     with due as (
         select key from gazetteer.work
@@ -71,7 +71,7 @@ _AGAIN = text("""
         order by key for update
     )
     update gazetteer.work w set lease_id = null, lease_until = null, due = :due, reason = :reason
-    from mine where w.kind = :kind and w.scope = :scope and w.key = mine.key
+    where w.kind = :kind and w.scope = :scope and w.key = any(array(select key from mine))
 """)
 
 _SWEEP = text(f"""
