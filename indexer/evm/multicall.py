@@ -18,68 +18,60 @@ LIMITED = bytes.fromhex("1749e1e3")  # multicall((address,uint256,bytes)[])
 TRY_AGGREGATE = bytes.fromhex("bce38bd7")  # tryAggregate(bool,(address,bytes)[])
 
 _WORD = 32
-_TRUE = (1).to_bytes(_WORD, "big")
+_CUT_SHORT = "multicall answer is cut short"
 
 
 def limited(to: Address, calls: Sequence[Call], gas_each: int) -> Call:
     """One call of the Uniswap multicall; each inner call gets at most `gas_each`."""
-    items = [_address(call.to) + _uint(gas_each) + _uint(3 * _WORD) + _bytes(call.data) for call in calls]
-    return Call(to=to, data=LIMITED + _uint(_WORD) + _array(items))
+    before_data = _uint(gas_each) + _uint(3 * _WORD)
+    return Call(to=to, data=LIMITED + _uint(_WORD) + _array(_items(calls, before_data)))
 
 
 def unlimited(to: Address, calls: Sequence[Call]) -> Call:
     """One call of Multicall3.tryAggregate(false, ...)."""
-    items = [_address(call.to) + _uint(2 * _WORD) + _bytes(call.data) for call in calls]
-    return Call(to=to, data=TRY_AGGREGATE + _uint(0) + _uint(2 * _WORD) + _array(items))
+    return Call(to=to, data=TRY_AGGREGATE + _uint(0) + _uint(2 * _WORD) + _array(_items(calls, _uint(2 * _WORD))))
+
+
+def _items(calls: Sequence[Call], before_data: bytes) -> list[bytes]:
+    """Each call's tuple. The same few questions are put to many tokens, so what follows an address is made once."""
+    tails = {data: before_data + _bytes(data) for data in {call.data for call in calls}}
+    return [_address(call.to) + tails[call.data] for call in calls]
 
 
 def read_limited(data: bytes, count: int) -> list[Returned | Reverted]:
     """Inner answers of `limited`. Raises BadAnswer if the bytes are not an answer to `count` calls."""
-    words = _Words(data)
-    return _results(words, words.offset(0, _WORD), count, return_at=2)
+    return _results(data, _number(data, _WORD), count, return_at=2 * _WORD)
 
 
 def read_unlimited(data: bytes, count: int) -> list[Returned | Reverted]:
     """Inner answers of `unlimited`. Raises BadAnswer if the bytes are not an answer to `count` calls."""
-    words = _Words(data)
-    return _results(words, words.offset(0, 0), count, return_at=1)
+    return _results(data, _number(data, 0), count, return_at=_WORD)
 
 
-def _results(words: "_Words", array: int, count: int, return_at: int) -> list[Returned | Reverted]:
-    if words.uint(array) != count:
-        message = f"multicall answered {words.uint(array)} results to {count} calls"
+def _results(data: bytes, array: int, count: int, return_at: int) -> list[Returned | Reverted]:
+    """Offsets count from where the list, or the item, begins. An answer may hold any lie about its own length."""
+    told = _number(data, array)
+    if told != count:
+        message = f"multicall answered {told} results to {count} calls"
         raise BadAnswer(message)
     start = array + _WORD
     results: list[Returned | Reverted] = []
-    for index in range(count):
-        item = words.offset(start, index * _WORD)
-        data = words.bytes(words.offset(item, return_at * _WORD))
-        results.append(Returned(data) if words.uint(item) else Reverted("reverted inside a multicall", data))
+    for at in range(start, start + count * _WORD, _WORD):
+        item = start + _number(data, at)
+        begin = item + _number(data, item + return_at) + _WORD
+        end = begin + _number(data, begin - _WORD)
+        if end > len(data):
+            raise BadAnswer(_CUT_SHORT)
+        inner = data[begin:end]
+        results.append(Returned(inner) if _number(data, item) else Reverted("reverted inside a multicall", inner))
     return results
 
 
-class _Words:
-    """Bounds-checked reading: an answer may hold any lie about its own length."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def uint(self, at: int) -> int:
-        if at + _WORD > len(self._data):
-            message = "multicall answer is cut short"
-            raise BadAnswer(message)
-        return int.from_bytes(self._data[at : at + _WORD], "big")
-
-    def offset(self, start: int, at: int) -> int:
-        """Where the dynamic part that is pointed to from `start + at` begins; offsets count from `start`."""
-        return start + min(self.uint(start + at), len(self._data))
-
-    def bytes(self, at: int) -> bytes:
-        size = self.uint(at)
-        if size > len(self._data) - at - _WORD:
-            message = "multicall answer is cut short"
-            raise BadAnswer(message)
-        return self._data[at + _WORD : at + _WORD + size]
+def _number(data: bytes, at: int) -> int:
+    word = data[at : at + _WORD]
+    if len(word) != _WORD:
+        raise BadAnswer(_CUT_SHORT)
+    return int.from_bytes(word, "big")
 
 
 def _uint(value: int) -> bytes:

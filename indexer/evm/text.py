@@ -36,9 +36,10 @@ def clean(text: str, limit: int) -> str | None:
 
     White space is collapsed to single blanks and stripped. None if nothing is left.
     """
-    kept = "".join(_visible(char) for char in text[:_CUT_BEFORE_NORMALISING])
-    joined = unicodedata.normalize("NFC", " ".join(kept.split()))
-    return joined[:limit].strip() or None
+    kept = text[:_CUT_BEFORE_NORMALISING]
+    if not (kept.isascii() and kept.isprintable()):  # nearly every token's text is both, and composed as it is
+        kept = unicodedata.normalize("NFC", " ".join("".join(map(_visible, kept)).split()))
+    return " ".join(kept.split())[:limit].strip() or None
 
 
 def _visible(char: str) -> str:
