@@ -136,7 +136,7 @@ def budgeted(
     """`transport`, after drawing one token for each request of the body. Raises RateLimited instead of a long wait."""
 
     def send(body: bytes, timeout_s: float) -> bytes:
-        _take(budget, lane, max(body.count(b'"method":'), 1), longest_wait_s, sleep)
+        take(budget, lane, max(body.count(b'"method":'), 1), longest_wait_s, sleep)
         try:
             return transport(body, timeout_s)
         except RateLimited:
@@ -146,7 +146,14 @@ def budgeted(
     return send
 
 
-def _take(budget: Budget, lane: Lane, cost: int, longest_wait_s: float, sleep: Callable[[float], None]) -> None:
+def take(
+    budget: Budget,
+    lane: Lane,
+    cost: int,
+    longest_wait_s: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Draw `cost` tokens, waiting for them if need be. Raises RateLimited instead of a longer wait."""
     waited_s = 0.0
     for _ in range(MOST_DRAWS):
         wait_s = budget.draw(lane, cost)
