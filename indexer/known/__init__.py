@@ -6,12 +6,27 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from indexer.known import chain, factory, quote
+from indexer.known import chain, factory, quote, scheme, venue
 from indexer.known.chain import Chain, parse_chains
 from indexer.known.quote import Quote
+from indexer.known.scheme import Scheme
+from indexer.known.venue import VenueRow, parse_venues
 from indexer.model import Factory
 
-__all__ = ["Chain", "Quote", "chains", "factories", "parse_chains", "parse_factories", "quote_rank"]
+__all__ = [
+    "Chain",
+    "Quote",
+    "Scheme",
+    "VenueRow",
+    "chains",
+    "factories",
+    "parse_chains",
+    "parse_factories",
+    "parse_venues",
+    "quote_rank",
+    "schemes",
+    "venues",
+]
 
 
 @cache
@@ -30,6 +45,18 @@ def factories() -> tuple[Factory, ...]:
 def quote_rank() -> tuple[Quote, ...]:
     """The dated list of tokens that others are quoted in, best first."""
     return quote.parse_quotes(_rows("quotes", "quote"), "known/quotes.toml", chains())
+
+
+@cache
+def venues() -> tuple[VenueRow, ...]:
+    """Every known venue, those that are not enabled included."""
+    return venue.parse_venues(_rows("venues", "venue"), "known/venues.toml")
+
+
+@cache
+def schemes() -> tuple[Scheme, ...]:
+    """Every known identifier scheme."""
+    return scheme.parse_schemes(_rows("schemes", "scheme"), "known/schemes.toml")
 
 
 def parse_factories(
