@@ -1,13 +1,11 @@
-"""gazetteer.toml for the benchmark's node: the same chain with that node's genesis; and a broker without messages.
+"""gazetteer.toml for the benchmark's node: the same chain with that node's genesis.
 
-settings_of.py RPC_URL BROKER_URL > gazetteer.toml
+settings_of.py RPC_URL > gazetteer.toml
 """
 
 import json
 import sys
 import urllib.request
-
-from redis import Redis
 
 _CHAIN = """[[chain]]
 id = 1
@@ -23,7 +21,7 @@ multicall3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
 """
 
 
-def main(rpc_url: str, broker_url: str) -> None:
+def main(rpc_url: str) -> None:
     """Print it. Factories need no row: the node's are the real ones."""
     body = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["0x0", False]}
     request = urllib.request.Request(
@@ -32,8 +30,6 @@ def main(rpc_url: str, broker_url: str) -> None:
     with urllib.request.urlopen(request, timeout=10) as answer:
         genesis = json.load(answer)["result"]["hash"]
     sys.stdout.write(_CHAIN.format(genesis=genesis))
-    with Redis.from_url(broker_url) as broker:
-        broker.flushall()
 
 
-main(sys.argv[1], sys.argv[2])
+main(sys.argv[1])
