@@ -35,6 +35,7 @@ class Settings:
     chains: tuple[str, ...] | None
     history: str
     requests_per_s: float
+    witnesses: int
     processes: int
     lease_s: float
     task_s: float
@@ -176,6 +177,13 @@ SETTINGS: tuple[Setting, ...] = (
         "write a number of 0.1 to 100000",
         10.0,
         "requests a second to one endpoint, all processes together",
+    ),
+    Setting(
+        "witnesses",
+        _count(2, 20),
+        "write a whole number of 2 to 20",
+        3,
+        "how many endpoints have to have read a block before it is audited, where a chain has as many",
     ),
     Setting(
         "processes",

@@ -14,7 +14,7 @@ from indexer.errors import (
     WrongChain,
 )
 from indexer.model import ChainId, Hash32
-from indexer.wire.endpoints import EXPLORE_EVERY, FORK_REST_S, LAG_S, LONGEST_REST_S, Endpoints
+from indexer.wire.endpoints import EXPLORE_EVERY, FORK_REST_S, LAG_S, LONGEST_REST_S, OUT_OF_SERVICE, Endpoints
 
 GENESIS = Hash32(b"\x01" * 32)
 
@@ -228,3 +228,23 @@ def test_work_that_asked_nothing_says_nothing_about_an_endpoint(time):
     for _ in range(100):
         endpoints.succeeded(slow, 0.00001)
     assert endpoints.choose() is fast
+
+
+def test_an_endpoint_that_fails_time_and_again_or_rests_for_long_is_not_counted_on(time):
+    nodes = [Named(name) for name in ("good", "dead", "limited", "forked", "of another chain")]
+    endpoints = endpoints_of(time, *nodes)
+    assert endpoints.in_service() == 5
+    endpoints.failed(nodes[1], NodeUnavailable("once"))
+    assert endpoints.in_service() == 5, "it may be back in a second"
+    for _ in range(OUT_OF_SERVICE - 1):
+        endpoints.failed(nodes[1], NodeUnavailable("again"))
+    assert endpoints.in_service() == 4
+    endpoints.failed(nodes[2], RateLimited("come back in an hour", retry_after_s=3600.0))
+    assert endpoints.in_service() == 3
+    endpoints.failed(nodes[3], ForkBelowAnchor("elsewhere"))
+    endpoints.failed(nodes[4], WrongChain("elsewhere"))
+    assert endpoints.in_service() == 1
+    endpoints.succeeded(nodes[1], 1.0)
+    assert endpoints.in_service() == 2
+    time.now += 4_000
+    assert endpoints.in_service() == 3

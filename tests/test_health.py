@@ -140,7 +140,8 @@ def place(world, broker, postgres_url, monkeypatch, tmp_path):
     It is a function that chooses among them.
     """
     liar = Endpoint("a", world.ledger, faults=[Fault(name="no_logs")])
-    paths = {"/a": liar, "/b": Endpoint("b", world.ledger), f"/{KEY}": Endpoint("k", world.ledger)}
+    twin = Endpoint("a", world.ledger, faults=[Fault(name="no_logs")])
+    paths = {"/a": liar, "/twin": twin, "/b": Endpoint("b", world.ledger), f"/{KEY}": Endpoint("k", world.ledger)}
     server = Server([Site(chain="ethereum", path=path, endpoint=endpoint) for path, endpoint in paths.items()])
     server.start()
     chain = {
@@ -206,6 +207,26 @@ def test_workers_audit_what_they_scanned_and_a_tick_wakes_them(world, place, bro
     drain(broker)
     tasks.tick()
     assert "history.audit" not in waiting(broker)
+
+
+def test_as_many_witnesses_are_asked_as_there_are_endpoints_up_to_the_setting(world, place, monkeypatch):
+    """Two endpoints omit the same logs, every one of them; only the third tells."""
+    world.start()
+    place("a")
+    tasks.scan("ethereum")
+    monkeypatch.setenv("GAZETTEER_WITNESSES", "2")
+    place("a", "twin")
+    tasks.audit_blocks("ethereum")
+    assert ask(world.db, "select 1 from gazetteer.pools") == [], "two agree"
+    with store.begin(world.db) as tx:
+        rows(tx, "update gazetteer.coverage set audited = '{}' returning 1")
+    monkeypatch.delenv("GAZETTEER_WITNESSES")
+    place("a", "twin", "b")
+    tasks.audit_blocks("ethereum")
+    kept = {bytes(row.pool_key) for row in ask(world.db, "select pool_key from gazetteer.pools")}
+    assert kept == world.pool_keys(1, world.ledger.view().finalized)
+    assert sorted(row.omitted_logs > 0 for row in health(world.db).values()) == [False, True, True]
+    assert ask(world.db, "select distinct audited_percent::int from api.coverage where enabled")[0][0] == 100
 
 
 def test_an_endpoint_with_a_key_audits_nothing_without_consent(world, place, broker):

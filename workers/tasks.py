@@ -222,6 +222,7 @@ def _audit(chain: str, endpoints: Endpoints) -> bool:
                 wiring.clock,
                 lease_s=wiring.settings().lease_s,
                 floor=wiring.floor(chain),
+                witnesses=wiring.witnesses(endpoints),
             )
         except Moved as error:
             log.info("audit begins again", extra={"chain": chain, "error": str(error)})
@@ -234,6 +235,8 @@ def _audit(chain: str, endpoints: Endpoints) -> bool:
             log.warning("node failed", extra=extra)
             continue
         _after_audit(chain, done)
+        for node, failure in done.failed:
+            endpoints.failed(node, failure)
         for node in nodes:
             if node.name in done.endpoints:
                 endpoints.succeeded(node, (time.monotonic() - asked_at) / len(done.endpoints))

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from indexer import known, store
 from indexer import settings as decided
 from indexer.errors import BadSetting
+from indexer.flow.audit import WITNESSES
 from indexer.flow.ranges import Ranges
 from indexer.known import Chain
 from indexer.model import Address, ChainId, Factory, LogFilter
@@ -228,6 +229,14 @@ def chains_to_audit() -> list[str]:
     with store.begin(db()) as tx:
         found = audit.chains_to_audit(tx)
     return [name for name in found if name in chain_names() and endpoints(name, "history").count > 1]
+
+
+def witnesses(of: Endpoints) -> int:
+    """How many of a chain's endpoints have to have read a block for an audit: those in service, up to the setting.
+
+    Two at least, so that with a single one nothing is audited.
+    """
+    return max(min(settings().witnesses, of.in_service()), WITNESSES)
 
 
 def waker(name: str) -> Waker:

@@ -4,12 +4,13 @@ Left to audit is what is scanned and not audited, newest first; a range is claim
 read by endpoints of which at least one did not read it before: one that is not among its readers, or, where all of
 them are or somebody is unknown, by as many anew as have to have read it. Then the answers are compared with the rows
 (`flow.weighing` says what is true). Where they agree, nothing is written but that the range is audited. Where they
-do not, the rows become what is true, and who omitted or invented is counted. With one endpoint nothing is audited.
+do not, every other endpoint is heard too, the rows become what is true, and who omitted or invented is counted, and
+who did not. With one endpoint nothing is audited.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from indexer import store
@@ -18,7 +19,7 @@ from indexer.flow import weighing
 from indexer.flow.history import MOST_REFUSALS, credible, times_of
 from indexer.flow.ranges import Ranges
 from indexer.flow.reading import announced, listening
-from indexer.flow.weighing import Reading, Weighed
+from indexer.flow.weighing import UPHELD, Reading, Weighed
 from indexer.known import Chain
 from indexer.model import BlockRef, Hash32, Header, Scan, Window
 from indexer.ports import Node
@@ -30,13 +31,11 @@ from indexer.store.pool_rows import Times
 from indexer.store.pools import Settled
 
 WITNESSES = 2
-"""So many endpoints have to have read a block before it is audited."""
+"""So many endpoints at least have to have read a block before it is audited."""
 MOST_DISPUTED = 200
 """Blocks that are looked into at once; the range is cut to the newest of them."""
-MOST_JUDGES = 5
-"""Endpoints that are asked for a disputed block."""
-MOST_LOOKED_INTO = 20
-"""Blocks that a further endpoint reads, of those where two announcements claim one place."""
+MOST_JUDGES = 10
+"""Further endpoints that are heard where the first ones differ, and endpoints that are asked for a disputed block."""
 UNDECIDED_S = 600.0
 """How long a block that nobody could decide stays claimed, so that it is not asked for at once again."""
 
@@ -45,8 +44,9 @@ UNDECIDED_S = 600.0
 class Audited:
     """first..last was read again by `endpoints`. `undecided` blocks of it stay unaudited.
 
-    `blamed` counts logs that an endpoint omitted or made up, by its name and what it did. `settled` is what became of
-    the rows, None where nothing differed. `lost`: the lease had run out, nothing was written.
+    `blamed` counts logs that an endpoint omitted or made up, by its name and what it did; `upheld` blocks that one told
+    rightly while others did not. `failed`: whom a difference would have had heard too. `settled` is what became of the
+    rows, None where nothing differed. `lost`: the lease had run out, nothing was written.
     """
 
     first: int
@@ -54,6 +54,8 @@ class Audited:
     endpoints: tuple[str, ...]
     undecided: tuple[int, ...] = ()
     blamed: Mapping[tuple[str, str], int]
+    upheld: Mapping[str, int]
+    failed: tuple[tuple[Node, GazetteerError], ...] = ()
     settled: Settled | None = None
     lost: bool = False
 
@@ -142,34 +144,62 @@ def _job(chain: Chain, anchor: BlockRef, found: Unaudited, nodes: Sequence[Node]
     enough = found.all_known and len(strangers) >= witnesses - 1
     panel = strangers[: max(witnesses - 1, 1)] if enough else list(nodes[:witnesses])
     others = [node for node in nodes if node not in panel]
-    others.sort(key=lambda node: node.name not in found.readers)
     sole = found.all_known and len(found.readers) == 1
     return _Job(chain, anchor, found.scan, panel, others, next(iter(found.readers)) if sole else None)
 
 
-def _audit(db: Db, job: _Job, ranges: Callable[[str], Ranges], clock: Clock) -> Audited:
-    first, last, emitters = job.scan.first, job.scan.last, job.scan.emitters
-    told, faulty, times = [], Counter[tuple[str, str]](), None
-    for node in job.panel:
-        first, window = _read(job, node, ranges(node.name), first)
+@dataclass(slots=True)
+class _Heard:
+    """What endpoints told of first..last; `first` rises to what all of them give at once."""
+
+    job: _Job
+    ranges: Callable[[str], Ranges]
+    first: int
+    told: list[Reading] = field(default_factory=list)
+    faulty: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failed: list[tuple[Node, GazetteerError]] = field(default_factory=list)
+    times: Times | None = None
+
+    def hear(self, node: Node) -> None:
+        """What one endpoint tells. Raises _NodeError."""
+        job, emitters, last = self.job, self.job.scan.emitters, self.job.scan.last
+        self.first, window = _read(job, node, self.ranges(node.name), self.first)
         heard = announced(emitters, window.logs)
-        told.append(weighing.reading(node.name, first, last, heard.created, heard.rejected))
-        faulty.update({(node.name, "unasked_logs"): 1} if window.faults else {})
-        times = times or times_of(window)
-    assert times is not None, "a panel has at least one endpoint"
-    stored = _stored(db, job, first)
-    told = [each.since(first) for each in told]
-    open_blocks = weighing.disputed([*told, stored])
+        told = weighing.reading(node.name, self.first, last, heard.created, heard.rejected)
+        self.told = [*(each.since(self.first) for each in self.told), told]
+        self.faulty.update({(node.name, "unasked_logs"): 1} if window.faults else {})
+        self.times = self.times or times_of(window)
+
+    def hear_if_it_answers(self, node: Node) -> None:
+        """The same of one that need not be heard."""
+        try:
+            self.hear(node)
+        except _NodeError as failed:
+            self.failed.append((failed.node, failed.error))
+
+
+def _audit(db: Db, job: _Job, ranges: Callable[[str], Ranges], clock: Clock) -> Audited:
+    heard = _Heard(job, ranges, job.scan.first)
+    for node in job.panel:
+        heard.hear(node)
+    stored = _stored(db, job, heard.first)
+    if weighing.disputed([*heard.told, stored]):
+        for node in job.others[:MOST_JUDGES]:
+            heard.hear_if_it_answers(node)
+        stored = stored.since(heard.first)
+    open_blocks = weighing.disputed([*heard.told, stored])
     if len(open_blocks) > MOST_DISPUTED:
         first = open_blocks[-MOST_DISPUTED]
-        told, stored = [each.since(first) for each in told], stored.since(first)
+        heard.told, stored = [each.since(first) for each in heard.told], stored.since(first)
         open_blocks = open_blocks[-MOST_DISPUTED:]
     if not open_blocks:
-        return _keep(db, job, stored, None, times, faulty, clock)
+        return _keep(db, heard, stored, None, clock)
     headers = _headers(job, open_blocks)
-    weighed = _weigh(job, told, stored, {number: header.hash for number, header in headers.items()})
+    weighed = weighing.weigh(heard.told, stored, {number: header.hash for number, header in headers.items()})
     seen = {number: header.timestamp_s for number, header in headers.items()}
-    return _keep(db, job, stored, weighed, replace(times, headers={**times.headers, **seen}), faulty, clock)
+    assert heard.times is not None, "a panel has at least one endpoint"
+    heard.times = replace(heard.times, headers={**heard.times.headers, **seen})
+    return _keep(db, heard, stored, weighed, clock)
 
 
 def _read(job: _Job, node: Node, ranges: Ranges, first: int) -> tuple[int, Window]:
@@ -242,56 +272,31 @@ def _agreed(hashes: Counter[Hash32]) -> Hash32 | None:
     return None
 
 
-def _weigh(job: _Job, told: Sequence[Reading], stored: Reading, hashes: Mapping[int, Hash32]) -> Weighed:
-    """Weigh; where two announcements claim one place, with the word of further endpoints on that block alone."""
-    heard = list(told)
-    weighed = weighing.weigh(heard, stored, hashes)
-    for node in job.others[:MOST_JUDGES]:
-        open_blocks = [block for block in weighed.undecided if block in hashes][:MOST_LOOKED_INTO]
-        if not open_blocks:
-            break
-        for block in open_blocks:
-            try:
-                window = node.window(block, block, listening(job.scan.emitters))
-            except (Retryable, RangeRefused):
-                continue
-            one = announced(job.scan.emitters, window.logs)
-            heard.append(weighing.reading(node.name, block, block, one.created, one.rejected))
-        weighed = weighing.weigh(heard, stored, hashes)
-    return weighed
-
-
-def _keep(
-    db: Db,
-    job: _Job,
-    stored: Reading,
-    weighed: Weighed | None,
-    times: Times,
-    faulty: Counter[tuple[str, str]],
-    clock: Clock,
-) -> Audited:
-    chain_id, first, last = job.chain.id, stored.first, stored.last
-    undecided = weighed.undecided if weighed else []
+def _keep(db: Db, heard: _Heard, stored: Reading, weighed: Weighed | None, clock: Clock) -> Audited:
+    job, first, last = heard.job, stored.first, stored.last
+    chain_id, found = job.chain.id, weighed or Weighed()
     done = Audited(
         first=first,
         last=last,
-        endpoints=tuple(node.name for node in job.panel),
-        undecided=tuple(undecided),
-        blamed=faulty + (weighed.blamed if weighed else Counter()),
+        endpoints=tuple(each.endpoint for each in heard.told if each.endpoint),
+        undecided=tuple(found.undecided),
+        blamed=heard.faulty + found.blamed,
+        upheld=found.upheld,
+        failed=tuple(heard.failed),
     )
     with store.begin(db) as tx:
         now = clock(tx)
         if not scans.mine(tx, job.scan, now):
             return replace(done, lost=True)
-        if weighed is not None:
-            done = replace(done, settled=_settle(tx, job, stored, weighed, times, clock))
+        if weighed is not None and heard.times is not None:
+            done = replace(done, settled=_settle(tx, job, stored, weighed, heard.times, clock))
         keys = [emitter.key for emitter in job.scan.emitters]
-        coverage.confirm(tx, chain_id, keys, list(_without(first, last, undecided)))
+        coverage.confirm(tx, chain_id, keys, list(_without(first, last, found.undecided)))
         readings.forget(tx, chain_id, first, last)
-        health.add(tx, chain_id, done.blamed, now)
-        if undecided:
+        health.add(tx, chain_id, {**done.blamed, **{(name, UPHELD): n for name, n in done.upheld.items()}}, now)
+        if found.undecided:
             until = now + timedelta(seconds=UNDECIDED_S)
-            scans.hold(tx, job.scan.lease_id, min(undecided), max(undecided), until)
+            scans.hold(tx, job.scan.lease_id, min(found.undecided), max(found.undecided), until)
         else:
             scans.release(tx, job.scan.lease_id)
     return done

@@ -7,8 +7,8 @@ all of them tell alike is true. Of what they do not, block by block:
   under another hash is false, whoever shows it: two endpoints decide that.
 * An announcement under the true hash that only some show is true: logs are forgotten every day, but nobody was ever
   seen to invent one together with the hash of a real block. Whoever does not show it has omitted it.
-* Two announcements at one place under the true hash: the one that more readings show. Two readings alone cannot
-  tell; a third one decides.
+* Two announcements at one place under the true hash: the one that more endpoints show. Two alone cannot tell; a third
+  one decides. An endpoint that was asked twice counts once.
 
 A block whose hash or whose announcements cannot be decided keeps what is stored and stays unaudited.
 """
@@ -22,6 +22,7 @@ from indexer.model.pool import Rejected
 from indexer.store.rejected import DATA_BYTES, OUSTED
 
 OMITTED, INVENTED, WRONG_HASH = "omitted_logs", "invented_logs", "wrong_hashes"
+UPHELD = "upheld_blocks"
 
 Place = tuple[int, Hash32, int]
 Told = PoolCreated | Rejected
@@ -41,19 +42,19 @@ class Reading:
         told = {place: told for place, told in self.told.items() if place[0] >= first}
         return Reading(endpoint=self.endpoint, first=first, last=self.last, told=told)
 
-    def covers(self, block: int) -> bool:
-        """Whether it says all there is to say of this block."""
-        return self.first <= block <= self.last
-
 
 @dataclass(slots=True, kw_only=True)
 class Weighed:
-    """What is true, where nobody can tell, and how often whom the truth contradicts, by endpoint and what it did."""
+    """What is true, where nobody can tell, and how often whom the truth contradicts, by endpoint and what it did.
+
+    `upheld` counts the blocks that an endpoint told rightly while somebody else, or what was stored, did not.
+    """
 
     created: list[PoolCreated] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     undecided: list[int] = field(default_factory=list)
     blamed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    upheld: Counter[str] = field(default_factory=Counter)
 
 
 def reading(
@@ -81,10 +82,9 @@ def alike(one: Reading, other: Reading) -> bool:
 
 
 def weigh(readings: Sequence[Reading], stored: Reading, hashes: Mapping[int, Hash32]) -> Weighed:
-    """What is true of the stored range. `hashes` are the hashes of disputed blocks, as far as they are certain."""
+    """What is true of the stored range, which each reading is of. `hashes` are those of disputed blocks, if certain."""
     everything = [*readings, stored]
-    whole = [each for each in everything if (each.first, each.last) == (stored.first, stored.last)]
-    open_blocks = frozenset(disputed(whole))
+    open_blocks = frozenset(disputed(everything))
     weighed = Weighed()
     for block, places in _by_block(everything).items():
         if block not in open_blocks:
@@ -96,9 +96,7 @@ def weigh(readings: Sequence[Reading], stored: Reading, hashes: Mapping[int, Has
             _keep(weighed, [stored.told[place] for place in places if place in stored.told])
             continue
         _keep(weighed, truth.values())
-        for each in everything:
-            if each.endpoint is not None and each.covers(block):
-                _blame(weighed.blamed, each, block, truth)
+        _judge(weighed, everything, block, truth)
     return weighed
 
 
@@ -115,11 +113,17 @@ def _truth(readings: Sequence[Reading], places: Sequence[Place], block_hash: Has
     for place in places:
         if place[1] != block_hash:
             continue
-        versions = sorted(_versions(_shown(readings, place)), key=len, reverse=True)
-        if len(versions) > 1 and len(versions[0]) == len(versions[1]):
+        versions = [version[0] for version in _versions(_shown(readings, place))]
+        votes = [len(_endpoints(readings, place, version)) for version in versions]
+        if votes.count(max(votes)) > 1:
             return None
-        truth[place] = versions[0][0]
+        truth[place] = versions[votes.index(max(votes))]
     return _last_words(truth)
+
+
+def _endpoints(readings: Sequence[Reading], place: Place, version: Told) -> set[str | None]:
+    """Who shows this announcement; whoever read twice is one."""
+    return {each.endpoint for each in readings if place in each.told and _same(each.told[place], version)}
 
 
 def _last_words(truth: dict[Place, Told]) -> dict[Place, Told]:
@@ -133,8 +137,19 @@ def _last_words(truth: dict[Place, Told]) -> dict[Place, Told]:
     return {place: told for place, told in truth.items() if isinstance(told, Rejected) or place in kept}
 
 
-def _blame(blamed: Counter[tuple[str, str]], one: Reading, block: int, truth: Mapping[Place, Told]) -> None:
+def _judge(weighed: Weighed, readings: Sequence[Reading], block: int, truth: Mapping[Place, Told]) -> None:
+    """Whom the truth of one block contradicts, and whom it upholds. Whoever read twice is blamed once."""
+    blamed = Counter[tuple[str, str]]()
+    named = [each for each in readings if each.endpoint is not None]
+    for each in named:
+        blamed |= _blame(each, block, truth)
+    weighed.blamed.update(blamed)
+    weighed.upheld.update({each.endpoint for each in named if each.endpoint} - {endpoint for endpoint, _ in blamed})
+
+
+def _blame(one: Reading, block: int, truth: Mapping[Place, Told]) -> Counter[tuple[str, str]]:
     assert one.endpoint is not None
+    blamed = Counter[tuple[str, str]]()
     false = {place[2] for place in one.told if place[0] == block and place not in truth}
     for place, true in truth.items():
         mine = one.told.get(place)
@@ -146,6 +161,7 @@ def _blame(blamed: Counter[tuple[str, str]], one: Reading, block: int, truth: Ma
     invented = [place for place in one.told if place[0] == block and place[1] not in hashes and place[2] not in indexes]
     if invented:
         blamed[one.endpoint, INVENTED] += len(invented)
+    return blamed
 
 
 def _keep(weighed: Weighed, true: Iterable[Told]) -> None:

@@ -41,6 +41,8 @@ METHOD_OFF_REST_S = 600.0
 LAG_S = 5.0
 FORGET_FAILURES_S = 300.0
 MOST_FAILURES = 16
+OUT_OF_SERVICE = 5
+"""An endpoint that failed so often in a row is not counted on."""
 EXPLORE_EVERY = 50
 HURDLE = 0.8
 """Another endpoint has to need less than this share of the current one's time to be preferred."""
@@ -135,6 +137,13 @@ class Endpoints:
         awake.sort(key=lambda state: (state.lagging_until > now, _expected_s(state)))
         return [state.node for state in awake if self._checked(state)]
 
+    def in_service(self) -> int:
+        """How many can be asked now or after a short rest: whoever fails time and again is not waited for."""
+        now = self._clock()
+        usable = [state for state in self._states if state.wrong is None and not state.forked]
+        there = [state for state in usable if state.failures < OUT_OF_SERVICE or _forgiven(state, now)]
+        return sum(state.resting_until <= now + LONGEST_REST_S for state in there)
+
     def counted(self, every_s: float = 0.0) -> dict[tuple[str, str], int]:
         """How often what happened since this told it last, by the endpoint's name and what it was.
 
@@ -164,7 +173,7 @@ class Endpoints:
         if isinstance(error, WrongChain):
             state.wrong = str(error)
             return
-        if now - max(state.failed_at, state.resting_until) > FORGET_FAILURES_S:
+        if _forgiven(state, now):
             state.failures = 0
         state.failures = min(state.failures + 1, MOST_FAILURES)
         state.failed_at = now
@@ -223,6 +232,11 @@ class Endpoints:
                 return state
         message = f"{node.name} is not one of these endpoints"
         raise LookupError(message)
+
+
+def _forgiven(state: _State, now: float) -> bool:
+    """Whether its last failure is so long ago that the next one is the first again."""
+    return now - max(state.failed_at, state.resting_until) > FORGET_FAILURES_S
 
 
 def _expected_s(state: _State) -> float:

@@ -124,9 +124,11 @@ select
     coalesce(sum(e.times) filter (where e.what = 'wrong_hashes'), 0)::bigint as wrong_hashes,
     max(e.last_at) filter (where e.what = 'answers') as last_answer_at,
     max(e.last_at) filter (
-        where e.what not in ('answers', 'lagged', 'omitted_logs', 'invented_logs', 'wrong_hashes')
+        where e.what not in ('answers', 'lagged', 'omitted_logs', 'invented_logs', 'wrong_hashes', 'upheld_blocks')
     ) as last_failure_at,
-    max(e.last_at) filter (where e.what in ('omitted_logs', 'invented_logs', 'wrong_hashes')) as last_lie_at
+    max(e.last_at) filter (where e.what in ('omitted_logs', 'invented_logs', 'wrong_hashes')) as last_lie_at,
+    coalesce(sum(e.times) filter (where e.what = 'upheld_blocks'), 0)::bigint as upheld_blocks,
+    max(e.last_at) filter (where e.what = 'upheld_blocks') as last_upheld_at
 from gazetteer.endpoint_counts e
 left join gazetteer.chains c on c.chain_id = e.chain_id
 group by c.name, e.chain_id, e.endpoint;

@@ -91,6 +91,7 @@ begin
             ('last_answer_at', 'When its last answer was counted; NULL: never.'),
             ('last_failure_at', 'When its last failure was counted; NULL: never.'),
             ('last_lie_at', 'When an audit last found that it had told something else than is true; NULL: never.'),
+            ('last_upheld_at', 'When an audit last found that it had told rightly what others had not; NULL: never.'),
             ('last_missing', 'Highest block not listened to; NULL: none.'),
             ('later', 'Put off: asked again when due.'),
             ('leased', 'A worker is at it.'),
@@ -160,6 +161,7 @@ begin
             ('tx_hash', 'Hash of the chain''s transaction.'),
             ('unasked_logs', 'How often its answer held logs that nobody had asked for.'),
             ('unavailable', 'How often there was no connection, or an error of the server.'),
+            ('upheld_blocks', 'Blocks that it told rightly while an audit found that another endpoint, or the register, did not.'),
             ('value', 'Its version.'),
             ('wakeups', 'How the follower learns of new blocks: websocket or polling.'),
             -- where a view means something of its own
