@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from indexer import store
@@ -27,6 +28,12 @@ def test_a_column_that_no_step_made_is_drift(postgres_url):
     sql(postgres_url, "alter table gazetteer.tokens add column colour text")
     sql(postgres_url, "drop index gazetteer.ix_pools_address")
     assert len(migrate.drift(postgres_url)) == 2
+
+
+def test_every_step_lies_in_a_file_that_is_named_after_its_revision():
+    steps = ScriptDirectory("migrations")
+    assert {step.revision for step in steps.walk_revisions()} == migrate._known()
+    assert steps.get_current_head() == migrate.latest()
 
 
 def test_an_empty_database_is_behind_and_a_migrated_one_is_not(empty_postgres_url):

@@ -1,7 +1,8 @@
 """How the schema moves forward: alembic's steps, then the public views. There is no way back.
 
 The steps lie in `migrations/` beside this package, in a checkout and in an installed wheel alike; they are found
-through this package's own place, so that a `migrations/` in the working directory is never taken for them.
+through this package's own place, so that a `migrations/` in the working directory is never taken for them. A step's
+file is named after its revision (`0001_...py`), so that a process that only checks need not import alembic.
 """
 
 import logging
@@ -9,11 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from psycopg.errors import DeadlockDetected, DependentObjectsStillExist, LockNotAvailable
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -83,11 +79,11 @@ def upgrade(url: str) -> None:
 
 def latest() -> str:
     """The revision that this version of the program needs."""
-    head = ScriptDirectory(str(_PLACE)).get_current_head()
-    if head is None:
+    known = _known()
+    if not known:
         message = f"no migrations in {_PLACE}"
         raise FileNotFoundError(message)
-    return head
+    return max(known)
 
 
 def check(db: Db) -> None:
@@ -104,6 +100,9 @@ def check(db: Db) -> None:
 
 def drift(url: str) -> list[Any]:
     """What differs between the migrated database and `schema.metadata`, in alembic's terms; empty when nothing."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - only those who migrate or compare wait for it
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
     db = connect(url, name="gazetteer drift", pool_size=1)
     try:
         with begin(db) as tx:
@@ -124,6 +123,9 @@ def _upgrade(db: Db) -> None:
         if found is not None and found not in _known():
             raise SchemaBehind(_newer(found))
         if found != latest():
+            from alembic import command  # noqa: PLC0415
+            from alembic.config import Config  # noqa: PLC0415
+
             if found is not None:
                 public.clear(tx)
             config = Config(attributes={"connection": tx})
@@ -141,7 +143,7 @@ def _revision(tx: Tx) -> str | None:
 
 
 def _known() -> frozenset[str]:
-    return frozenset(step.revision for step in ScriptDirectory(str(_PLACE)).walk_revisions())
+    return frozenset(path.stem.partition("_")[0] for path in (_PLACE / "versions").glob("[0-9]*.py"))
 
 
 def _newer(found: str) -> str:
