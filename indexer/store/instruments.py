@@ -1,6 +1,7 @@
 """Identity of what can be traded: one natural key, one hash, and what happens when two keys share one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -13,12 +14,12 @@ MOST_SALTS = 8
 _INSERT = text("""
     insert into gazetteer.instruments
         (natural_key, hash, hash_salt, venue, scope, asset_class, inst_class, chain_id, pool_key, first_seen)
-    select natural_key, hash, :salt, venue, :scope, 'crypto', 'amm_pool', :chain_id, pool_key, :now
+    select natural_key, hash, :salt, venue, :scope, asset_class, inst_class, cast(:chain_id as bigint), pool_key, :now
     from unnest(cast(:natural_keys as text[]), cast(:hashes as bigint[]), cast(:venues as text[]),
-                cast(:pool_keys as bytea[])) as t(natural_key, hash, venue, pool_key)
+                cast(:asset_classes as text[]), cast(:inst_classes as text[]), cast(:pool_keys as bytea[]))
+         as t(natural_key, hash, venue, asset_class, inst_class, pool_key)
     order by natural_key
     on conflict do nothing
-    returning natural_key
 """)
 
 _KNOWN = text("select natural_key from gazetteer.instruments where natural_key = any(cast(:keys as text[]))")
@@ -35,23 +36,43 @@ _FORGET = text("""
 """)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """What an instrument is, besides its natural key. None: nobody says. `pool_key` of a pool only."""
+
+    venue: str
+    asset_class: str | None
+    inst_class: str | None
+    pool_key: bytes | None = None
+
+
 def add_pools(tx: Tx, chain_id: ChainId, scope: str, pools: Sequence[PoolCreated], now: datetime) -> None:
-    """One instrument for each of these pools, which have none; `scope` is the chain's name.
+    """One instrument for each of these pools, which have none; `scope` is the chain's name."""
+    made = {
+        pool_natural_key(scope, pool.dex, pool.key): Instrument(
+            venue=pool.dex, asset_class="crypto", inst_class="amm_pool", pool_key=pool.key
+        )
+        for pool in pools
+    }
+    add(tx, scope, made, now, chain_id=chain_id)
+
+
+def add(tx: Tx, scope: str, made: Mapping[str, Instrument], now: datetime, *, chain_id: ChainId | None = None) -> None:
+    """Instruments by natural key; what is there already is left alone.
 
     A hash that another natural key holds is salted anew and recorded.
     """
-    if not pools:
-        return
-    left = {pool_natural_key(scope, pool.dex, pool.key): pool for pool in pools}
+    left = dict(made)
     for salt in range(MOST_SALTS):
-        told = _told(tx, chain_id, scope, left, salt, now)
-        left = {key: pool for key, pool in left.items() if key not in told}
         if not left:
             return
+        missing = _insert(tx, scope, left, chain_id, salt, now)
+        left = {key: left[key] for key in missing}
         for key in sorted(left):
             tx.execute(_COLLISION, {"key": key, "hash": _signed(instrument_hash(key, salt)), "now": now})
-    message = f"{MOST_SALTS} hashes of {next(iter(left))} are all taken"
-    raise AssertionError(message)
+    if left:
+        message = f"{MOST_SALTS} hashes of {next(iter(left))} are all taken"
+        raise AssertionError(message)
 
 
 def forget_pools(tx: Tx, chain_id: ChainId, pool_keys: Sequence[bytes]) -> None:
@@ -60,27 +81,24 @@ def forget_pools(tx: Tx, chain_id: ChainId, pool_keys: Sequence[bytes]) -> None:
         tx.execute(_FORGET, {"chain_id": chain_id, "pool_keys": sorted(pool_keys)})
 
 
-def _told(
-    tx: Tx,
-    chain_id: ChainId,
-    scope: str,
-    pools: dict[str, PoolCreated],
-    salt: int,
-    now: datetime,
-) -> set[str]:
-    keys = sorted(pools)
+def _insert(
+    tx: Tx, scope: str, made: Mapping[str, Instrument], chain_id: ChainId | None, salt: int, now: datetime
+) -> list[str]:
+    """The keys that are still not there: their hashes are taken."""
+    keys = sorted(made)
     columns = {
         "natural_keys": keys,
         "hashes": [_signed(instrument_hash(key, salt)) for key in keys],
-        "venues": [pools[key].dex for key in keys],
-        "pool_keys": [pools[key].key for key in keys],
+        "venues": [made[key].venue for key in keys],
+        "asset_classes": [made[key].asset_class for key in keys],
+        "inst_classes": [made[key].inst_class for key in keys],
+        "pool_keys": [made[key].pool_key for key in keys],
     }
     facts = {"chain_id": chain_id, "scope": scope, "salt": salt, "now": now}
-    told = {row.natural_key for row in tx.execute(_INSERT, columns | facts)}
-    missing = [key for key in keys if key not in told]
-    if missing:
-        told |= {row.natural_key for row in tx.execute(_KNOWN, {"keys": missing})}
-    return told
+    if tx.execute(_INSERT, columns | facts).rowcount == len(keys):
+        return []
+    there = {row.natural_key for row in tx.execute(_KNOWN, {"keys": keys})}
+    return [key for key in keys if key not in there]
 
 
 def _signed(value: int) -> int:

@@ -1,6 +1,7 @@
 """The base tables, schema `gazetteer`. Migrations are checked against this module (`alembic check`).
 
 Addresses and hashes are bytea with CHECKed lengths. Nothing here is public: people read schema `api`.
+What venues list stands in `listing_tables`.
 """
 
 from sqlalchemy import (
@@ -8,60 +9,31 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
-    TextClause,
     UniqueConstraint,
     Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
-SCHEMA = "gazetteer"
+from indexer.store import listing_tables
+from indexer.store.columns import SCHEMA, bytes_of, hex_of, metadata, moment
 
-metadata = MetaData(
-    schema=SCHEMA,
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    },
-)
-
-
-def _hex(name: str) -> TextClause:
-    """The text by which the views show a bytea, so that a comparison with that text finds the index."""
-    return text(f"('0x' || encode({name}, 'hex'))")
-
+__all__ = ["SCHEMA", "listing_tables", "metadata"]
 
 # The 64 bits as the views show them.
 _UNSIGNED_HASH = text("mod(hash::numeric + 18446744073709551616, 18446744073709551616)")
 
 # A pool inside a singleton has an id, but no address. In Postgres's own lines, so that `drift` knows it again.
 _POOL_ADDRESS = text("(\ncase\nwhen octet_length(pool_key) = 20 then '0x' || encode(pool_key, 'hex')\nelse null\nend)")
-
-
-def _bytes(name: str, size: int, *, nullable: bool = False) -> tuple[Column[bytes], CheckConstraint]:
-    return (
-        Column(name, LargeBinary, nullable=nullable),
-        CheckConstraint(f"octet_length({name}) = {size}", name=f"{name}_length"),
-    )
-
-
-def _moment(name: str, *, nullable: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
 
 meta = Table(
     "meta",
@@ -75,7 +47,7 @@ chains = Table(
     metadata,
     Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False, unique=True),
-    *_bytes("genesis_hash", 32),
+    *bytes_of("genesis_hash", 32),
     Column("block_time_ms", Integer, nullable=False),
     Column("native_symbol", Text, nullable=False),
     Column("enabled", Boolean, nullable=False),
@@ -88,13 +60,13 @@ factories = Table(
     "factories",
     metadata,
     Column("chain_id", BigInteger, nullable=False),
-    *_bytes("address", 20),
+    *bytes_of("address", 20),
     Column("dex", Text, nullable=False),
     Column("protocol", Text, nullable=False),
     Column("from_block", BigInteger, nullable=False),
     Column("from_block_quality", Text, nullable=False),
-    *_bytes("init_code_hash", 32, nullable=True),
-    *_bytes("create2_deployer", 20, nullable=True),
+    *bytes_of("init_code_hash", 32, nullable=True),
+    *bytes_of("create2_deployer", 20, nullable=True),
     Column("fee_ppm", Integer),
     Column("fee_kind", Text, nullable=False),
     Column("tier", Text, nullable=False),
@@ -110,8 +82,8 @@ coverage = Table(
     "coverage",
     metadata,
     Column("chain_id", BigInteger, nullable=False),
-    *_bytes("address", 20),
-    *_bytes("topic0", 32),
+    *bytes_of("address", 20),
+    *bytes_of("topic0", 32),
     Column("scanned", INT8MULTIRANGE, nullable=False, server_default=text("'{}'")),
     # the part of it that a second endpoint has confirmed; the rest is left to audit
     Column("audited", INT8MULTIRANGE, nullable=False, server_default=text("'{}'")),
@@ -140,7 +112,7 @@ endpoint_counts = Table(
     Column("endpoint", Text, nullable=False),  # its public name
     Column("what", Text, nullable=False),
     Column("times", BigInteger, nullable=False),
-    _moment("last_at"),
+    moment("last_at"),
     PrimaryKeyConstraint("chain_id", "endpoint", "what"),
     ForeignKeyConstraint(["chain_id"], ["gazetteer.chains.chain_id"]),
 )
@@ -153,7 +125,7 @@ scans = Table(
     Column("first_block", BigInteger, nullable=False),
     Column("last_block", BigInteger, nullable=False),
     Column("emitters", JSONB, nullable=False),  # [[address hex, topic0 hex], ...] of the emitters promised
-    _moment("lease_until"),
+    moment("lease_until"),
     CheckConstraint("first_block <= last_block", name="range"),
     Index(None, "chain_id", "lease_until"),
 )
@@ -163,11 +135,11 @@ cursors = Table(
     metadata,
     Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
     Column("tip_number", BigInteger, nullable=False),
-    *_bytes("tip_hash", 32),
+    *bytes_of("tip_hash", 32),
     Column("anchor_number", BigInteger, nullable=False),
-    *_bytes("anchor_hash", 32),
-    _moment("tip_at"),  # when the tip last moved
-    _moment("tip_block_at", nullable=True),  # the tip block's own time
+    *bytes_of("anchor_hash", 32),
+    moment("tip_at"),  # when the tip last moved
+    moment("tip_block_at", nullable=True),  # the tip block's own time
     Column("halted", Text),  # why, and the command to run
     Column("rewinds", BigInteger, nullable=False, server_default=text("0")),  # forks that took blocks back
     ForeignKeyConstraint(["chain_id"], ["gazetteer.chains.chain_id"]),
@@ -180,14 +152,14 @@ sightings = Table(
     metadata,
     Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
     Column("head_number", BigInteger),
-    _moment("head_block_at", nullable=True),
+    moment("head_block_at", nullable=True),
     Column("safe_number", BigInteger),
     Column("finalized_number", BigInteger),
-    _moment("finalized_moved_at", nullable=True),
+    moment("finalized_moved_at", nullable=True),
     Column("endpoint", Text),
     Column("wakeups", Text),  # websocket | polling
     Column("note", Text),  # one sentence: what it waits for; NULL: nothing
-    _moment("seen_at"),
+    moment("seen_at"),
     ForeignKeyConstraint(["chain_id"], ["gazetteer.chains.chain_id"]),
 )
 
@@ -196,7 +168,7 @@ checkpoints = Table(
     metadata,
     Column("chain_id", BigInteger, nullable=False),
     Column("number", BigInteger, nullable=False),
-    *_bytes("hash", 32),
+    *bytes_of("hash", 32),
     Column("endpoint", Text),  # who read the blocks up to it; NULL: nobody, it was begun with
     PrimaryKeyConstraint("chain_id", "number"),
 )
@@ -206,33 +178,33 @@ pools = Table(
     metadata,
     Column("chain_id", BigInteger, nullable=False),
     Column("pool_key", LargeBinary, nullable=False),
-    *_bytes("emitter", 20),
-    *_bytes("topic0", 32),
+    *bytes_of("emitter", 20),
+    *bytes_of("topic0", 32),
     Column("dex", Text, nullable=False),
     Column("protocol", Text, nullable=False),
-    *_bytes("token0", 20),
-    *_bytes("token1", 20),
+    *bytes_of("token0", 20),
+    *bytes_of("token1", 20),
     Column("fee_ppm", Integer),
     Column("fee_kind", Text, nullable=False),
     Column("tick_spacing", Integer),
     Column("bin_step", Integer),
     Column("stable", Boolean),
-    *_bytes("hooks", 20, nullable=True),
-    *_bytes("deployer", 20, nullable=True),
+    *bytes_of("hooks", 20, nullable=True),
+    *bytes_of("deployer", 20, nullable=True),
     Column("pool_index", BigInteger),
     Column("proof", Text, nullable=False),
     Column("block_number", BigInteger, nullable=False),
-    *_bytes("block_hash", 32),
-    *_bytes("tx_hash", 32),
+    *bytes_of("block_hash", 32),
+    *bytes_of("tx_hash", 32),
     Column("log_index", Integer, nullable=False),
-    _moment("created_at", nullable=True),
+    moment("created_at", nullable=True),
     Column("created_at_kind", Text),
-    _moment("first_seen"),
+    moment("first_seen"),
     Column("source", Text, nullable=False),
-    _moment("orphaned_at", nullable=True),
+    moment("orphaned_at", nullable=True),
     # what the pool said when asked (families whose event leaves something to ask)
     Column("answered_block", BigInteger),
-    _moment("answered_at", nullable=True),
+    moment("answered_at", nullable=True),
     PrimaryKeyConstraint("chain_id", "pool_key"),
     ForeignKeyConstraint(["chain_id", "emitter"], ["gazetteer.factories.chain_id", "gazetteer.factories.address"]),
     CheckConstraint("octet_length(pool_key) in (20, 32)", name="pool_key_length"),
@@ -241,10 +213,10 @@ pools = Table(
     CheckConstraint("created_at_kind in ('log', 'header', 'estimated')", name="created_at_kind"),
     CheckConstraint("(created_at is null) = (created_at_kind is null)", name="created_at_both"),
     # ids are nearly unique: a hash is half of a tree; tokens repeat: a tree keeps each of them once
-    Index("ix_pools_id", _hex("pool_key"), postgresql_using="hash"),
+    Index("ix_pools_id", hex_of("pool_key"), postgresql_using="hash"),
     Index("ix_pools_address", _POOL_ADDRESS, postgresql_using="hash"),
-    Index("ix_pools_tokens", _hex("token0"), _hex("token1")),
-    Index("ix_pools_token1", _hex("token1")),
+    Index("ix_pools_tokens", hex_of("token0"), hex_of("token1")),
+    Index("ix_pools_token1", hex_of("token1")),
     Index(None, "chain_id", "block_number", "log_index"),
     Index(None, "created_at"),
     Index(None, "chain_id", "created_at"),
@@ -261,11 +233,11 @@ instruments = Table(
     Column("hash_salt", SmallInteger, nullable=False, server_default=text("0")),
     Column("venue", Text, nullable=False),
     Column("scope", Text, nullable=False),
-    Column("asset_class", Text, nullable=False),
-    Column("inst_class", Text, nullable=False),
+    Column("asset_class", Text),  # NULL: nobody says
+    Column("inst_class", Text),
     Column("chain_id", BigInteger),
     Column("pool_key", LargeBinary),
-    _moment("first_seen"),
+    moment("first_seen"),
     UniqueConstraint("hash"),
     UniqueConstraint("chain_id", "pool_key"),
     Index("ix_instruments_unsigned", _UNSIGNED_HASH, postgresql_using="hash"),
@@ -278,14 +250,14 @@ hash_collisions = Table(
     Column("natural_key", Text, primary_key=True),
     Column("other_key", Text, nullable=False),
     Column("hash", BigInteger, nullable=False),
-    _moment("seen_at"),
+    moment("seen_at"),
 )
 
 tokens = Table(
     "tokens",
     metadata,
     Column("chain_id", BigInteger, nullable=False),
-    *_bytes("address", 20),
+    *bytes_of("address", 20),
     Column("symbol", Text),
     Column("symbol_status", Text, nullable=False, server_default=text("'pending'")),
     Column("symbol_raw", LargeBinary),
@@ -297,9 +269,9 @@ tokens = Table(
     Column("decimals_raw", LargeBinary),
     Column("provisional", Boolean, nullable=False, server_default=text("true")),
     Column("pin_number", BigInteger),
-    *_bytes("pin_hash", 32, nullable=True),
-    _moment("first_seen"),
-    _moment("resolved_at", nullable=True),
+    *bytes_of("pin_hash", 32, nullable=True),
+    moment("first_seen"),
+    moment("resolved_at", nullable=True),
     PrimaryKeyConstraint("chain_id", "address"),
     *(
         CheckConstraint(
@@ -310,7 +282,7 @@ tokens = Table(
     ),
     CheckConstraint("decimals between 0 and 255", name="decimals"),
     CheckConstraint("length(symbol) <= 64 and length(name) <= 256", name="text_length"),
-    Index("ix_tokens_hex", _hex("address"), "chain_id", unique=True),
+    Index("ix_tokens_hex", hex_of("address"), "chain_id", unique=True),
     # a famous symbol has hundreds of bearers: pairs by symbol are found without visiting them
     Index("ix_tokens_symbol", "symbol", "chain_id", "address", postgresql_include=["decimals"]),
     Index(None, "chain_id", "pin_number"),
@@ -322,7 +294,7 @@ quote_ranks = Table(
     "quote_ranks",
     metadata,
     Column("chain_id", BigInteger, nullable=False),
-    *_bytes("address", 20),
+    *bytes_of("address", 20),
     Column("rank", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     PrimaryKeyConstraint("chain_id", "address"),
@@ -331,17 +303,17 @@ quote_ranks = Table(
 work = Table(
     "work",
     metadata,
-    Column("kind", Text, nullable=False),  # token | pool | slot
-    Column("scope", Text, nullable=False),  # what throttles it: a chain's name; for slots 'beat'
+    Column("kind", Text, nullable=False),  # token | pool | venue | slot
+    Column("scope", Text, nullable=False),  # what throttles it: a chain's or venue's name; for slots 'beat'
     Column("key", LargeBinary, nullable=False),
     Column("lane", SmallInteger, nullable=False),
-    _moment("due"),
+    moment("due"),
     Column("lease_id", Uuid),
-    _moment("lease_until", nullable=True),
+    moment("lease_until", nullable=True),
     Column("losses", SmallInteger, nullable=False, server_default=text("0")),
     Column("reason", Text),  # why it waits, or why it is dead
     Column("dead", Boolean, nullable=False, server_default=text("false")),
-    _moment("created_at"),
+    moment("created_at"),
     PrimaryKeyConstraint("kind", "scope", "key"),
     CheckConstraint("(lease_id is null) = (lease_until is null)", name="lease"),
     Index(
@@ -374,26 +346,28 @@ events = Table(
     Column("chain_id", BigInteger),
     Column("subject", LargeBinary),  # a pool's key, a token's address
     Column("block_number", BigInteger),
-    Column("source", Text),  # head | history | resolve | rewind
-    _moment("at"),
+    Column("source", Text),  # head | history | resolve | rewind | venue
+    moment("at"),
+    Column("natural_key", Text),  # the instrument that a venue lists
     PrimaryKeyConstraint("tx", "id"),
-    Index("ix_events_subject", _hex("subject"), postgresql_using="hash"),
+    Index("ix_events_subject", hex_of("subject"), postgresql_using="hash"),
+    Index("ix_events_natural_key", "natural_key", postgresql_where=text("natural_key is not null")),
 )
 
 rejected_logs = Table(
     "rejected_logs",
     metadata,
     Column("chain_id", BigInteger, nullable=False),
-    *_bytes("block_hash", 32),
+    *bytes_of("block_hash", 32),
     Column("log_index", BigInteger, nullable=False),
     Column("block_number", BigInteger, nullable=False),
-    *_bytes("tx_hash", 32),
-    *_bytes("emitter", 20),
+    *bytes_of("tx_hash", 32),
+    *bytes_of("emitter", 20),
     Column("topics", LargeBinary, nullable=False),  # up to four words, one after the other
     Column("data", LargeBinary),  # cut to 4 KiB; NULL where it was a pool's row that another emitter ousted
     Column("reason", Text, nullable=False),
-    _moment("orphaned_at", nullable=True),
-    _moment("seen_at"),
+    moment("orphaned_at", nullable=True),
+    moment("seen_at"),
     PrimaryKeyConstraint("chain_id", "block_hash", "log_index"),
     Index(None, "chain_id", "block_number"),
 )
