@@ -36,7 +36,7 @@ def keep(root: Path, venue: str, scope: str, run_id: int, rows: Sequence[Mapping
             return str(older[-1].relative_to(root))
         path = folder / f"{run_id}-{digest}.parquet"
         _write(path, texts, {"venue": venue, "scope": scope, "run_id": str(run_id)})
-        for file in older[: len(older) + 1 - KEPT]:
+        for file in older[: max(len(older) + 1 - KEPT, 0)]:
             file.unlink(missing_ok=True)
     except OSError as error:
         raise Refused(f"{folder}: {error.strerror}; make it writable, or name another data_dir") from error
