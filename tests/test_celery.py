@@ -19,7 +19,7 @@ from tests.roles import Role, eventually
 from workers import wiring
 from workers.app import MAINTENANCE, celery_url, configure, queue_of, queues
 from workers.broker import PatientQoS
-from workers.kicks import KICKS, kick
+from workers.kicks import KICKS, MOST_WAITING, kick
 from workers.local.valkey import Valkey
 
 TOKENS = [bytes([number]) * 20 for number in range(1, 30)]
@@ -154,9 +154,12 @@ def test_tasks_are_known_by_name_and_travel_on_queues_named_after_what_throttles
     assert set(KICKS.values()) | {"maint.tick"} <= set(app.tasks)
     assert queue_of("ethereum", Lane.HISTORY) == "rpc.ethereum.history"
     assert set(queues(Lane.LIVE)) == {"rpc.ethereum", "rpc.polygon", "rpc.arbitrum", "maint"}
+    assert MAINTENANCE in queues(Lane.HISTORY), "whoever serves one lane only hears ticks too"
     assert kick("token", "ethereum")
     with Redis.from_url(broker.url) as client:
         assert client.llen("rpc.ethereum") == 1
+        assert all(kick("token", "ethereum") for _ in range(2 * MOST_WAITING))
+        assert client.llen("rpc.ethereum") == MOST_WAITING, "nobody hears them, so no more are sent"
     broker.kill()
     assert kick("token", "ethereum") is False, "a kick that cannot be sent is lost without a sound"
 

@@ -31,9 +31,8 @@ def queue_of(chain: str, lane: Lane) -> str:
 
 
 def queues(lane: Lane) -> list[str]:
-    """Every queue of a lane. The live lane has maintenance too."""
-    names = [queue_of(name, lane) for name in wiring.chain_names()]
-    return [*names, MAINTENANCE] if lane is Lane.LIVE else names
+    """Every queue of a lane. Each has maintenance too, so that ticks are heard whichever lanes somebody starts."""
+    return [*(queue_of(name, lane) for name in wiring.chain_names()), MAINTENANCE]
 
 
 def celery_url(url: str) -> str:
@@ -75,7 +74,7 @@ def _options(task_s: float) -> dict[str, Any]:
         "task_publish_retry": False,  # a kick that cannot be sent is dropped: the next tick sends another
         "task_send_sent_event": True,
         "task_create_missing_queues": False,
-        "task_queues": [Queue(name) for lane in Lane for name in queues(lane)],  # type: ignore[no-untyped-call]  # kombu has no types
+        "task_queues": [Queue(name) for name in sorted({name for lane in Lane for name in queues(lane)})],  # type: ignore[no-untyped-call]  # kombu has no types
         "task_default_queue": MAINTENANCE,
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": MOST_TASKS_A_CHILD,

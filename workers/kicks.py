@@ -11,6 +11,8 @@ from workers.app import app, queue_of
 log = logging.getLogger("gazetteer.kicks")
 
 EXPIRES_S = 60
+MOST_WAITING = 100
+"""So many messages wait only where nobody serves the queue: further ones would only pile up."""
 KICKS = {
     "token": "resolve.tokens",
     "pool": "resolve.pools",
@@ -23,6 +25,8 @@ OF_HISTORY = ("scan", "audit", "stamp")
 
 def kick(kind: str, chain: str, lane: Lane = Lane.LIVE) -> bool:
     """Wake one worker for this kind of work of one chain. False: it could not be sent, and nothing is lost."""
+    if waiting(chain, lane) >= MOST_WAITING:
+        return True
     words = (chain,) if kind in OF_HISTORY else (chain, int(lane))
     try:
         app.send_task(KICKS[kind], args=words, queue=queue_of(chain, lane), expires=EXPIRES_S, ignore_result=True)

@@ -273,8 +273,8 @@ def tick() -> None:
         log.warning("database away", extra={"error": str(error)})
         return
     for due in swept.due:
-        if due.kind in KICKS and not waiting(due.scope, due.lane):
-            kick(due.kind, due.scope, due.lane)
+        if due.kind in KICKS:
+            _point_at(due)
     for name in wiring.chains_with_holes():
         for _ in range(HISTORY_WAITING - waiting(name, Lane.HISTORY)):
             kick("scan", name, Lane.HISTORY)
@@ -283,6 +283,18 @@ def tick() -> None:
     for name in _chains_to_stamp():
         if not waiting(name, Lane.HISTORY):
             kick("stamp", name, Lane.HISTORY)
+
+
+def _point_at(due: sweep.Due) -> None:
+    """Wake somebody for it, unless a message waits.
+
+    One that still waits in the live lane is heard by nobody there, or all are busy: then history's processes, which
+    take live work first, help.
+    """
+    if not waiting(due.scope, due.lane):
+        kick(due.kind, due.scope, due.lane)
+    elif due.lane is Lane.LIVE and waiting(due.scope, Lane.HISTORY) < 2 * HISTORY_WAITING:
+        kick(due.kind, due.scope, Lane.HISTORY)
 
 
 def _chains_to_stamp() -> list[str]:
