@@ -35,10 +35,9 @@ NODE_PORT = "18545"
 CAPPED_RANGE = 2_000
 ALL_BLOCKS = 1_000_000
 """Of the shared scenarios' chains."""
-MORE_SCENARIOS = {
-    "local2m": "--events 2000000 --blocks 1000000 --max-range 10000 --max-results 10000 --error-style infura"
-}
-"""A hundred times the pools of `local` in as many blocks."""
+_MORE = "--events {} --blocks 1000000 --max-range 10000 --max-results 10000 --error-style infura"
+MORE_SCENARIOS = {"local1m": _MORE.format(1_000_000), "local2m": _MORE.format(2_000_000)}
+"""Fifty and a hundred times the pools of `local` in as many blocks."""
 REQUESTS_PER_S = {"capped": 100}
 """What the operator says of such a plan."""
 
@@ -221,7 +220,7 @@ def conclusions(rows: Sequence[Row]) -> list[str]:
     """What follows for the product: cost of one more pool, requests beside the floor's."""
     groups = _groups(rows)
     told = []
-    sizes = [name for name in ("local", "local200k", "local2m") if (name, "events", HERE) in groups]
+    sizes = [name for name in ("local", "local200k", "local1m", "local2m") if (name, "events", HERE) in groups]
     for less, more in itertools.pairwise(sizes):
         for name in (FLOOR, OURS, HERE):
             two = [groups.get((scenario, "events", name)) for scenario in (less, more)]
