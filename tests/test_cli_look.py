@@ -1,15 +1,19 @@
 """`gazetteer status` and `why`: the whole state in 80 columns, and one sentence for each thing a chain can wait for."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from indexer import known, store
 from indexer.errors import Refused
-from indexer.store import cursor, facts, migrate
+from indexer.store import coverage, cursor, facts, health, migrate
+from indexer.store.clock import database_time
+from indexer.wire.endpoints import _CALLED
 from tests.commands import run, settled
 from tests.lab import register as made
+from workers import audits
+from workers.audits import Audits
 from workers.cli.look import LABEL, WIDTH
 from workers.local import data
 from workers.local.postgres import Postgres
@@ -156,7 +160,112 @@ def test_a_stopped_register_is_asked_and_stopped_again(stopped):
 @pytest.mark.usefixtures("filled")
 def test_why_reads_the_register():
     result = run("why")
-    assert result.stdout == "ethereum is 4 blocks behind its head and catches up.\n"
+    assert result.stdout.splitlines() == [
+        "ethereum is 4 blocks behind its head and catches up.",
+        "  Audited: 0.00 % of the history that was read, through other endpoints.",
+    ]
+
+
+def audited(db, *counts, blocks=(500, 699)):
+    """What audits wrote at these moments: (seconds ago, endpoint, what, times)."""
+    with store.begin(db) as tx:
+        coverage.confirm(tx, made.ETHEREUM.id, [made.EMITTER.key], [blocks])
+        now = database_time(tx)
+        for ago_s, endpoint, what, times in counts:
+            health.add(tx, made.ETHEREUM.id, {(endpoint, what): times}, now - timedelta(seconds=ago_s))
+
+
+LIED = [
+    (7_300, "archive.one.example", "omitted_logs", 12),
+    (7_300, "b.example", "upheld_blocks", 9),
+    (7_300, "a-very-long-name.of-an-endpoint.example", "upheld_blocks", 9),
+    (90_000, "b.example", "wrong_hashes", 1),
+    (10, "b.example", "rate_limited", 1_234),
+    (10, "b.example", "lagged", 1),
+    (10, "b.example", "answers", 1_000_000),
+    (10, "c.example", "timed_out", 2),
+    (10, "d.example", "answers", 5),
+]
+
+
+@pytest.mark.usefixtures("filled")
+def test_why_says_what_audits_found_and_how_each_endpoint_behaves(db):
+    audited(db, *LIED)
+    lines = run("why").stdout.splitlines()
+    assert max(map(len, lines)) < 80
+    told = " ".join(line.strip() for line in lines)
+    assert "Audited: 49.87 % of the history that was read, through other endpoints." in told, "200 of 401 blocks"
+    assert (
+        "The last difference was found 2 hours ago: archive.one.example omitted logs; "
+        "a-very-long-name.of-an-endpoint.example and b.example told it rightly."
+    ) in told
+    assert (
+        "archive.one.example omitted 12 logs. b.example showed 1 log under a false block hash, lagged once, "
+        "limited the rate 1,234 times and answered 1,000,000 times. c.example timed out 2 times."
+    ) in told
+    assert "d.example" not in told, "there is nothing to say of it"
+
+
+@pytest.mark.usefixtures("filled")
+def test_status_says_how_much_is_audited_and_calls_out_who_lied_lagged_or_refused(db):
+    result = run("status").stdout
+    told = {row[:LABEL].strip(): row[LABEL:].strip() for row in result.splitlines() if row[LABEL:].strip()}
+    assert (told["audited"], told["last difference"]) == ("0.00 %", "none")
+    audited(db, *LIED)
+    lines = run("status").stdout.splitlines()
+    told = {row[:LABEL].strip(): row[LABEL:].strip() for row in lines if row[LABEL:].strip()}
+    assert (told["audited"], told["last difference"]) == ("49.87 %", "2 hours ago")
+    assert max(map(len, lines)) < 80
+    assert (
+        "ethereum lied: archive.one.example, b.example; lagged: b.example; refused: b.example; failed: c.example"
+    ) in " ".join(line.strip() for line in lines)
+    (chain,) = json.loads(run("status", "--json").stdout)["chains"]
+    assert chain["audited_percent"] == 49.87
+    (count,) = [each for each in chain["endpoints"] if each["endpoint"] == "c.example"]
+    assert (count["what"], count["times"]) == ("timed_out", 2)
+
+
+NOW = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [
+        ({"scanned": 0, "audited": 0}, ["Audited: nothing, as none of its history is read yet."]),
+        (
+            {"scanned": 5, "audited": 0, "endpoints": 1},
+            ["Audited: nothing; that takes a second endpoint that may be spent on history."],
+        ),
+        (
+            {"scanned": 3, "audited": 2},
+            [
+                "Audited: 66.66 % of the history that was read, through other endpoints.",
+                "No audit has found a difference.",
+            ],
+        ),
+        (
+            {"scanned": 10**9, "audited": 10**9 - 1},
+            [
+                "Audited: 99.99 % of the history that was read, through other endpoints.",
+                "No audit has found a difference.",
+            ],
+        ),
+    ],
+)
+def test_how_much_is_audited_is_never_said_too_high(of, told):
+    assert audits.sentences(Audits(**{"chain": "ethereum", "endpoints": 3, "counts": (), "now": NOW} | of)) == told
+
+
+def test_every_thing_that_is_counted_has_its_words_and_many_endpoints_do_not_flood_the_screen():
+    counts = [
+        health.Count(endpoint=f"{number}.example", what=what, times=2, last_at=NOW)
+        for number, what in enumerate(audits._ALL)
+    ]
+    of = Audits(chain="x", scanned=1, audited=1, endpoints=9, counts=counts, now=NOW)
+    lines = audits.sentences(of)
+    assert lines[-1] == f"{len(counts) - audits.MOST_ENDPOINTS} more are in api.endpoint_health."
+    for name, what in _CALLED:
+        assert what in audits._ALL, f"{name} has no words"
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def _head(of: Facts) -> str | None:
 def _unfollowed(of: Facts) -> str:
     if of.seen_age_s is None and of.followed:
         return "waits for a first answer: no endpoint has told its follower a head yet."
-    last = "was never followed" if of.seen_age_s is None else f"was last followed {_span(of.seen_age_s)} ago"
+    last = "was never followed" if of.seen_age_s is None else f"was last followed {span(of.seen_age_s)} ago"
     return f"{last}: run `gazetteer up` or `gazetteer follow {of.chain}`."
 
 
@@ -61,7 +61,7 @@ def _finality(of: Facts) -> str | None:
     if of.finalized_age_s is None or of.finalized_age_s <= longest_s:
         return None
     return (
-        f"is at the head, but its finality has not moved for {_span(of.finalized_age_s)}: "
+        f"is at the head, but its finality has not moved for {span(of.finalized_age_s)}: "
         "new pools are kept and wait to become final."
     )
 
@@ -91,9 +91,10 @@ def _s(count: int) -> str:
     return "" if count == 1 else "s"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """As a person would say it, by the largest unit: 3 days, 1 hour."""
     for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
             count = int(seconds // size)
             return f"{count} {name}{_s(count)}"
-    return f"{int(seconds)} seconds"
+    return f"{int(seconds)} second{_s(int(seconds))}"

@@ -48,6 +48,11 @@ _CHAINS = text("""
     order by h.name
 """)
 
+_SHARE = text("""
+    select coalesce(sum(scanned_blocks), 0)::bigint as scanned, coalesce(sum(audited_blocks), 0)::bigint as audited
+    from api.coverage where enabled and chain_id = :chain_id
+""")
+
 _OURS = """
     (emitter, {topic0}) in (
         select address, topic0
@@ -101,6 +106,12 @@ def claim(
 def chains_to_audit(tx: Tx) -> list[str]:
     """Names of the enabled chains with blocks that are scanned and not audited."""
     return [row.name for row in tx.execute(_CHAINS)]
+
+
+def share(tx: Tx, chain_id: ChainId) -> tuple[int, int]:
+    """Blocks up to the anchor that were listened to, and those of them that are audited: of all factories together."""
+    row = tx.execute(_SHARE, {"chain_id": chain_id}).one()
+    return row.scanned, row.audited
 
 
 def stored(

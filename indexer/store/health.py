@@ -1,6 +1,7 @@
 """How each endpoint behaves, in counts by name: for people, who ask `api.endpoint_health`. Never a URL."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -10,6 +11,22 @@ from indexer.store import Tx
 
 Counts = Mapping[tuple[str, str], int]
 """How many times, by the endpoint's public name and what happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """What happened at one endpoint of a chain so many times, and when last."""
+
+    endpoint: str
+    what: str
+    times: int
+    last_at: datetime
+
+
+_READ = text("""
+    select endpoint, what, times, last_at from gazetteer.endpoint_counts
+    where chain_id = :chain_id order by endpoint, what
+""")
 
 _ADD = text("""
     insert into gazetteer.endpoint_counts as c (chain_id, endpoint, what, times, last_at)
@@ -35,3 +52,9 @@ def add(tx: Tx, chain_id: ChainId, counts: Counts, now: datetime) -> None:
                 "times": list(counts.values()),
             },
         )
+
+
+def read(tx: Tx, chain_id: ChainId) -> tuple[Count, ...]:
+    """Every count of one chain's endpoints, by name."""
+    rows = tx.execute(_READ, {"chain_id": chain_id})
+    return tuple(Count(endpoint=row.endpoint, what=row.what, times=row.times, last_at=row.last_at) for row in rows)

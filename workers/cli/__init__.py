@@ -12,7 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("workers.cli.local", "Run everything on this machine, on real networks."),
     "demo": ("workers.cli.local", "Run everything on this machine, on simulated chains: no key, no network."),
     "status": ("workers.cli.look", "Where each chain stands, and how to ask."),
-    "why": ("workers.cli.look", "One sentence a chain: what it waits for."),
+    "why": ("workers.cli.look", "What each chain waits for, what audits found, how endpoints behave."),
     "sql": ("workers.cli.ask", "Run one query and print the rows."),
     "psql": ("workers.cli.ask", "Open psql on the register."),
     "tail": ("workers.cli.tail", "Print what happens: pools created, orphaned, final; tokens resolved."),

@@ -10,18 +10,19 @@ import click
 
 from indexer import store
 from indexer.errors import Refused
-from indexer.store import Db, consent, migrate
+from indexer.store import Db, audit, consent, health, migrate
 from indexer.store import plan as rows
 from indexer.store import status as stored
 from indexer.store.clock import database_time
 from indexer.store.plan import Missing
 from indexer.store.status import ChainLive, ChainTotals
-from workers import wiring
+from workers import audits, wiring
+from workers.audits import Audits
 from workers.cli.place import data_dir as with_data_dir
 from workers.cli.place import register
-from workers.cli.shown import json_text, safe
+from workers.cli.shown import folded, json_text, safe
 from workers.local import data
-from workers.why import Facts
+from workers.why import Facts, span
 from workers.why import why as sentence
 
 WIDTH = 79
@@ -39,6 +40,7 @@ class Standing:
     missing: Missing | None
     finalized_age_s: float | None
     consented: bool
+    audits: Audits
 
 
 @click.command()
@@ -57,6 +59,9 @@ def status(as_json: bool, data_dir: Path | None) -> None:
         click.echo("\n".join(_table(chains[at : at + 3])) + "\n")
     if not chains:
         click.echo("no chain is known here yet: run gazetteer migrate")
+    for each in chains:
+        for line in folded(safe(audits.roll_call(each.audits) or ""), WIDTH, "  "):
+            click.echo(line)
     for line in _ways(runs, reader):
         click.echo(line)
 
@@ -64,14 +69,17 @@ def status(as_json: bool, data_dir: Path | None) -> None:
 @click.command()
 @with_data_dir
 def why(data_dir: Path | None) -> None:
-    """One sentence a chain: what it waits for."""
+    """What each chain waits for, in one sentence; then what audits found, and how its endpoints behave."""
     runs = _runs(data_dir)
     with register(data_dir) as db:
         chains = standings(db)
     if not chains:
         raise Refused("no chain is known here yet: run gazetteer migrate")
     for each in chains:
-        click.echo(safe(sentence(_facts(each, runs or _Ways()))))
+        for line in folded(safe(sentence(_facts(each, runs or _Ways()))), WIDTH, "  "):
+            click.echo(line)
+        for told in audits.sentences(each.audits):
+            click.echo("\n".join("  " + line for line in folded(safe(told), WIDTH - 2, "  ")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +126,30 @@ def standings(db: Db) -> tuple[Standing, ...]:
                     missing=rows.missing(tx, live.chain_id, floor=decided.floor),
                     finalized_age_s=_age_s(moved.get(live.chain_id), now),
                     consented=decided.keyed,
+                    audits=_audits(tx, live, decided.keyed, now),
                 )
             )
     return tuple(found)
+
+
+def _audits(tx: store.Tx, live: ChainLive, consented: bool, now: datetime) -> Audits:
+    scanned, audited = audit.share(tx, live.chain_id)
+    return Audits(
+        chain=live.chain,
+        scanned=scanned,
+        audited=audited,
+        endpoints=_may_audit(live, consented),
+        counts=health.read(tx, live.chain_id),
+        now=now,
+    )
+
+
+def _may_audit(live: ChainLive, consented: bool) -> int | None:
+    """How many endpoints may be spent on history; None for a chain that only others are configured for."""
+    if live.chain not in wiring.chain_names():
+        return None
+    urls = [url for url in wiring.urls(live.chain) if url.startswith("http")]
+    return sum(consented or wiring.settings().history == "all" or not wiring.is_keyed(url) for url in urls)
 
 
 def _age_s(moment: datetime | None, now: datetime) -> float | None:
@@ -152,11 +181,11 @@ def _facts(of: Standing, runs: _Ways) -> Facts:
 def _table(chains: Sequence[Standing]) -> list[str]:
     """At most three chains side by side, in 79 columns."""
     columns = [_column(each) for each in chains]
-    head = f"{'':<{LABEL}}" + " ".join(f"{safe(each.live.chain)[:COLUMN]:>{COLUMN}}" for each in chains)
+    head = f"{'':<{LABEL}}" + " ".join(f"{_fit(safe(each.live.chain)):>{COLUMN}}" for each in chains)
     return [
         head.rstrip(),
         *(
-            (f"{label:<{LABEL}}" + " ".join(f"{column[label][:COLUMN]:>{COLUMN}}" for column in columns)).rstrip()
+            (f"{label:<{LABEL}}" + " ".join(f"{_fit(column[label]):>{COLUMN}}" for column in columns)).rstrip()
             for label in columns[0]
         ),
     ]
@@ -174,6 +203,8 @@ def _column(of: Standing) -> dict[str, str]:
         "finalized": _number(live.finalized),
         "history": UNKNOWN if live.percent is None else f"{floor(live.percent * 100) / 100:.2f} %",
         "missing blocks": _number(of.missing.blocks if of.missing else None),
+        "audited": _percent(audits.percent(of.audits)),
+        "last difference": _ago(audits.last_difference_at(of.audits), of.audits.now),
         "pools": _number(totals.pools),
         "tokens": _number(totals.tokens),
         "tokens pending": _number(totals.tokens_pending),
@@ -183,6 +214,18 @@ def _column(of: Standing) -> dict[str, str]:
         "wake-ups": live.wakeups or UNKNOWN,
         "seen": UNKNOWN if live.seen_age_s is None else f"{live.seen_age_s:,.0f} s ago",
     }
+
+
+def _fit(word: str) -> str:
+    return word if len(word) <= COLUMN else f"{word[: COLUMN - 1]}…"
+
+
+def _percent(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f} %"
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    return "none" if moment is None else f"{span((now - moment).total_seconds())} ago"
 
 
 def _number(value: int | None) -> str:
@@ -219,5 +262,10 @@ def _chain_object(of: Standing) -> dict[str, object]:
         "blocks_to_read": missing.blocks if missing else None,
         "blocks_wanted": missing.total if missing else None,
         "holes": missing.holes if missing else None,
+        "scanned_blocks": of.audits.scanned,
+        "audited_blocks": of.audits.audited,
+        "audited_percent": audits.percent(of.audits),
+        "last_difference_at": moment.isoformat() if (moment := audits.last_difference_at(of.audits)) else None,
+        "endpoints": [asdict(each) | {"last_at": each.last_at.isoformat()} for each in of.audits.counts],
         "seen_at": of.live.seen_at.isoformat() if of.live.seen_at else None,
     }
