@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[1]
 IDLE, OURS, HERE = "gazetteer_idle", "gazetteer", "gazetteer_here"
 LOOKED_AT = ("gazetteer_idle_looked_at", "gazetteer_looked_at")
 FLOOR = "floor_pipeline"
+NODE_PORT = 18_545
 CAPPED_RANGE = 2_000
 ALL_BLOCKS = 1_000_000
 """Of the shared scenarios' chains."""
@@ -146,7 +147,16 @@ class _Bench:
         args = self._args
         return [
             *(sys.executable, self._copy / "bench/run.py", "--scenario", self._scenario, "--jobs", args.jobs),
-            *("--only", ",".join(self._names()), "--reps", args.reps, "--port", free_port(), "--timeout", args.timeout),
+            *(
+                "--only",
+                ",".join(self._names()),
+                "--reps",
+                args.reps,
+                "--port",
+                free_port(NODE_PORT),
+                "--timeout",
+                args.timeout,
+            ),
             *("--pg", self._postgres.url("").rstrip("/"), "--peers", self._perf),
             *("--range", CAPPED_RANGE if self._scenario == "capped" else 10_000),
             *("--work", self._root / "work", "--out", self._out),
