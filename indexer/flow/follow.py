@@ -12,9 +12,9 @@ from indexer import store
 from indexer.errors import ForkBelowAnchor, MissingData, Suspicious
 from indexer.flow.reading import announced, listening
 from indexer.known import Chain
-from indexer.model import BlockRef, Cursor, Emitter, Header, Heads, Window
+from indexer.model import BlockRef, Cursor, Emitter, Header, Heads, Lane, Window
 from indexer.ports import Node
-from indexer.store import Db, coverage, cursor, facts, pools, readings
+from indexer.store import Db, coverage, cursor, facts, pools, readings, tokens, work
 from indexer.store.clock import Clock
 from indexer.store.pool_rows import Times
 from indexer.store.pools import Settled
@@ -245,7 +245,7 @@ def move_anchor(db: Db, node: Node, chain: Chain, heads: Heads, clock: Clock, st
         return None
     if not _is_canonical(node, where.tip, target, final.ref):
         return None  # a step goes back to the fork first, so that nothing of the lost branch is left behind
-    return _move(db, where, target, final if far else None, clock)
+    return _move(db, chain, where, target, final if far else None, clock)
 
 
 def _is_canonical(node: Node, *refs: BlockRef) -> bool:
@@ -253,10 +253,13 @@ def _is_canonical(node: Node, *refs: BlockRef) -> bool:
     return all(header is not None and header.hash == ref.hash for header, ref in zip(headers, refs, strict=True))
 
 
-def _move(db: Db, where: Cursor, target: BlockRef, jump: Header | None, clock: Clock) -> BlockRef:
+def _move(db: Db, chain: Chain, where: Cursor, target: BlockRef, jump: Header | None, clock: Clock) -> BlockRef:
     with store.begin(db) as tx:
         cursor.lock(tx, where)
         if target.number > where.anchor.number:
+            # what an endpoint told of a branch that never was ours is asked again, now that ours is certain
+            strayed = tokens.strayed(tx, chain.id, where.anchor.number, target.number)
+            work.add(tx, "token", chain.name, strayed, Lane.LIVE, clock(tx))
             coverage.credit(tx, where.chain_id, where.anchor.number, target.number)
             readings.credit(tx, where.chain_id, where.anchor.number, target.number)
             pools.finalize(tx, where.chain_id, where.anchor.number, target.number, clock(tx))

@@ -55,6 +55,27 @@ _DOUBT = text("""
     returning t.address
 """)
 
+# Of a block's hash we are certain where a step ended, and where the head found a pool.
+_STRAYED = text("""
+    with ours as (
+        select number, hash from gazetteer.checkpoints
+        where chain_id = :chain_id and number between :first and :last
+        union
+        select block_number, block_hash from gazetteer.pools
+        where chain_id = :chain_id and block_number between :first and :last
+          and source = 'head' and orphaned_at is null
+    ), strayed as (
+        select t.address from gazetteer.tokens t join ours o on o.number = t.pin_number and o.hash <> t.pin_hash
+        where t.chain_id = :chain_id and t.pin_number between :first and :last
+        order by t.address
+        for update of t
+    )
+    update gazetteer.tokens t set provisional = true
+    from strayed
+    where t.chain_id = :chain_id and t.address = strayed.address
+    returning t.address
+""")
+
 # `offset 0` keeps the planner at the token's own index: without statistics it would rather walk the chain's blocks
 # until it meets the token, or read the whole chain for each token to cross the two.
 _MENTIONED = text("""
@@ -132,6 +153,15 @@ def to_ask(tx: Tx, chain_id: ChainId, keys: Sequence[bytes]) -> list[tuple[Addre
 def doubt(tx: Tx, chain_id: ChainId, above: int) -> list[bytes]:
     """Answers from blocks that a fork took back are provisional from now on; returns whose they are."""
     return sorted(bytes(row.address) for row in tx.execute(_DOUBT, {"chain_id": chain_id, "block": above}))
+
+
+def strayed(tx: Tx, chain_id: ChainId, above: int, to: int) -> list[bytes]:
+    """Answers that were given at a block of (above, to] on another branch than ours are provisional from now on.
+
+    Returns whose they are. Blocks whose hash was never kept are not looked at.
+    """
+    rows = tx.execute(_STRAYED, {"chain_id": chain_id, "first": above + 1, "last": to})
+    return sorted({bytes(row.address) for row in rows})
 
 
 def mentioned(tx: Tx, chain_id: ChainId, keys: Sequence[bytes], *, lock: bool = False) -> dict[bytes, int]:
