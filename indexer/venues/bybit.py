@@ -49,7 +49,7 @@ def fetch(session: Session, scope: str, options: Mapping[str, object]) -> Snapsh
     if scope not in CATEGORIES:
         raise BadSetting(f"{session.venue} has no scope {scope}; write one of {', '.join(CATEGORIES)}")
     statuses = words(options, "statuses") if scope in {"linear", "inverse"} else ()
-    rows: dict[str, Mapping[str, object]] = {}
+    rows: list[Mapping[str, object]] = []
     counts: dict[str, Json] = {}
     ended = True
     with opened(session, "bybit") as client:
@@ -57,14 +57,13 @@ def fetch(session: Session, scope: str, options: Mapping[str, object]) -> Snapsh
             listed, done = _pages(client, scope, status)
             counts[status or "listed"] = len(listed)
             ended = ended and done
-            rows |= {
-                str(row.get("symbol")): row for row in listed
-            }  # one that changed its status meanwhile: as it is now
+            now = {text(row, "symbol") for row in listed} - {None}
+            rows = [
+                row for row in rows if text(row, "symbol") not in now
+            ] + listed  # what began meanwhile, as it is now
         evidence: dict[str, Json] = {"cursors_ended": ended, "by_status": counts, "rows": len(rows)}
         whole = ended and bool(counts.get("listed", len(rows)))
-        return Snapshot(
-            rows=list(rows.values()), complete=whole, evidence=evidence, client=client.name, pages=client.answers
-        )
+        return Snapshot(rows=rows, complete=whole, evidence=evidence, client=client.name, pages=client.answers)
 
 
 def _pages(client: Client, category: str, status: str) -> tuple[list[Mapping[str, object]], bool]:

@@ -38,7 +38,7 @@ def fetch(session: Session, scope: str, options: Mapping[str, object]) -> Snapsh
             asked: dict[str, object] = {"product_type": PRODUCT_TYPES[scope]}
             if rows:
                 asked["offset"] = len(rows)
-            told = client.ask(partial(client.api.v3public_get_brokerage_market_products, asked))
+            told = client.ask(partial(client.api.v3_public_get_brokerage_market_products, asked))
             page = rows_at(told, "products")
             rows += page
             count = decimal(told.get("num_products"))
