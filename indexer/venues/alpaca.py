@@ -57,6 +57,7 @@ _ORDER_WORDS = (
     "marginable",
     "shortable",
 )
+_CONTRACT_WORDS = ("root_symbol", "size", "underlying_asset_id")
 _DELIVERED = ("type", "symbol", "amount", "allocation_percentage", "settlement_type", "settlement_method")
 
 
@@ -245,12 +246,8 @@ def _contract(raw: Mapping[str, object], options: Mapping[str, object]) -> Listi
         tradable=flag(raw, "tradable"),
         identifiers=identifiers(alpaca=raw.get("id"), osi=_osi(symbol)),
         rules=Rules(more={"ppind": _told(raw["ppind"])} if raw.get("ppind") is not None else {}),
-        attrs={
-            "root": text(raw, "root_symbol"),
-            "size": text(raw, "size"),
-            "underlying_id": text(raw, "underlying_asset_id"),
-            "deliverables": [_delivered(each) for each in delivered],
-        },
+        attrs={word: told for word in _CONTRACT_WORDS for told in [text(raw, word)] if told}
+        | ({"deliverables": [_delivered(each) for each in delivered]} if delivered else {}),
     )
 
 
