@@ -7,7 +7,7 @@ started with half of the settings understood.
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,17 @@ PREFIX = "GAZETTEER_"
 FILE = "gazetteer.toml"
 MOST_FILE_BYTES = 4 * 1024 * 1024
 HISTORY = ("public", "all", "none")
-_TABLES = frozenset({"rpc", "chain", "factory"})
+_TABLES = frozenset({"rpc", "url", "chain", "factory", "venue"})
 _RPC = "RPC_"
+_URL = "URL_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every decision, typed. `rpc`: URLs by chain name. `chain_rows`, `factory_rows`: as `known` reads them.
+    """Every decision, typed. `rpc`: URLs by chain name. `urls`: instead of a venue's own, by `venue` or `venue_name`.
+
+    `chain_rows`, `factory_rows`, `venue_rows`: as `known` reads them. `variables` is the environment, where venues'
+    credentials have the names that their own clients give them.
 
     `where` says for each name where its value comes from; `file` is the gazetteer.toml that was read, if any.
     """
@@ -33,6 +37,7 @@ class Settings:
     data_dir: Path | None
     postgres_bin: Path | None
     chains: tuple[str, ...] | None
+    venues: tuple[str, ...] | None
     history: str
     requests_per_s: float
     witnesses: int
@@ -42,8 +47,11 @@ class Settings:
     halt_after_s: float
     flower_auth: str | None
     rpc: Mapping[str, tuple[str, ...]]
+    urls: Mapping[str, str]
     chain_rows: tuple[Mapping[str, Any], ...]
     factory_rows: tuple[Mapping[str, Any], ...]
+    venue_rows: tuple[Mapping[str, Any], ...]
+    variables: Mapping[str, str] = field(repr=False)
     where: Mapping[str, str]
     file: Path | None
 
@@ -70,12 +78,16 @@ def read(env: Mapping[str, str] | None = None, directory: Path | None = None) ->
         values[setting.name], where[setting.name] = _value(setting, env, told, path)
     _refuse_unknown(env, told, path)
     rpc, rpc_where = _rpc(env, told, path)
+    urls, urls_where = _urls(env, told, path)
     return Settings(
         **values,
         rpc=rpc,
+        urls=urls,
+        variables=dict(env),
         chain_rows=_rows(told, "chain", path),
         factory_rows=_rows(told, "factory", path),
-        where=where | rpc_where,
+        venue_rows=_rows(told, "venue", path),
+        where=where | rpc_where | urls_where,
         file=path,
     )
 
@@ -163,6 +175,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "chains", _names, "write names with commas, as in ethereum,polygon", None, "which chains; all known if unset"
+    ),
+    Setting(
+        "venues",
+        _names,
+        "write names with commas, as in binance,kraken, or none",
+        None,
+        "which exchanges and brokers; all that are enabled if unset",
     ),
     Setting(
         "history",
@@ -271,6 +290,20 @@ def _rpc(
     return urls, where
 
 
+def _urls(env: Mapping[str, str], told: Mapping[str, Any], path: Path | None) -> tuple[dict[str, str], dict[str, str]]:
+    table = told.get("url", {})
+    if not isinstance(table, dict):
+        raise BadSetting(f'{path}: url is no table; write [url] and below it binance = "https://..."')
+    found = {name.lower(): (str(value).strip(), f"{path}: [url] {name}") for name, value in table.items()}
+    for variable, value in env.items():
+        if variable.startswith(PREFIX + _URL) and value:
+            found[variable.removeprefix(PREFIX + _URL).lower()] = value.strip(), variable
+    for url, place in found.values():
+        if not url.startswith(("http://", "https://")):
+            raise BadSetting(f"{place}: holds no URL; start it with https:// or http://")
+    return {name: url for name, (url, _) in found.items()}, {f"url_{name}": place for name, (_, place) in found.items()}
+
+
 def _endpoints(words: list[Any], place: str) -> tuple[str, ...]:
     urls = tuple(str(word).strip() for word in words if str(word).strip())
     for at, url in enumerate(urls, 1):
@@ -293,9 +326,10 @@ def _refuse_unknown(env: Mapping[str, str], told: Mapping[str, Any], path: Path 
     for key in told:
         if key not in _BY_NAME and key not in _TABLES:
             raise BadSetting(
-                f"{path}: {key} is no setting; remove it, or use one of {known}, [rpc], [[chain]], [[factory]]"
+                f"{path}: {key} is no setting; remove it, or use one of {known}, "
+                "[rpc], [url], [[chain]], [[factory]], [[venue]]"
             )
     for variable in env:
         name = variable.removeprefix(PREFIX)
-        if name not in (variable, "CONFIG") and not name.startswith(_RPC) and name.lower() not in _BY_NAME:
+        if name not in (variable, "CONFIG") and not name.startswith((_RPC, _URL)) and name.lower() not in _BY_NAME:
             raise BadSetting(f"{variable} is no setting; unset it, or use one of {known} with {PREFIX} before it")

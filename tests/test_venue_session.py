@@ -28,6 +28,9 @@ def test_the_operators_url_takes_the_place_of_the_usual_one():
     asked = session(urls={"rest": "http://127.0.0.1:9/kraken/"})
     assert asked.url("rest", "https://api.kraken.com") == "http://127.0.0.1:9/kraken"
     assert asked.url("futures", "https://futures.kraken.com/") == "https://futures.kraken.com"
+    everywhere = session(urls={"": "http://127.0.0.1:9", "futures": "http://127.0.0.1:8"})
+    assert everywhere.url("api", "https://api.kraken.com") == "http://127.0.0.1:9"
+    assert everywhere.url("futures", "https://futures.kraken.com") == "http://127.0.0.1:8"
 
 
 def test_a_venue_without_its_credentials_is_disabled_and_says_which():

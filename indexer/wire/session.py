@@ -14,6 +14,8 @@ LONGEST_WAIT_S = 60.0
 class VenueSession:
     """A venue's `Session`. `urls` and `secrets` are the operator's; `read_token`, `write_token` keep logins.
 
+    A URL of the empty name stands for every name that has none of its own.
+
     `told` hears of progress: requests or pages done, and of how many where that is known.
     """
 
@@ -29,7 +31,7 @@ class VenueSession:
 
     def url(self, name: str, usual: str) -> str:
         """The operator's URL of this name, else the usual one; neither ends in a slash."""
-        return self.urls.get(name, usual).rstrip("/")
+        return (self.urls.get(name) or self.urls.get("") or usual).rstrip("/")
 
     def secret(self, name: str) -> str:
         """A credential. Raises Disabled where nobody gave one."""
