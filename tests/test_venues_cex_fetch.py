@@ -110,7 +110,7 @@ def test_a_word_that_nobody_knows_costs_nothing_but_its_meaning(server, exchange
     snapshot = fetched(server, name, scope)
     told = listed(name, scope, snapshot.rows)
     if exchanges[name].words[scope] == "type":
-        assert [each.payoff for each in told if each.inst_class is None] == [None]
+        assert [each.status for each in told if each.inst_class is None] == ["unknown"]
     else:
         assert [each.venue_status for each in told if each.status == "unknown"] == ["QUITE_NEW"]
     assert len(snapshot.rows) == len(exchanges[name].rows[scope])

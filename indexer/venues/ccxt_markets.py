@@ -7,6 +7,7 @@ codes (`baseId`), because ccxt renames some; its unified symbol is only shown.
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
+from math import prod
 from typing import Any
 
 import ccxt
@@ -14,7 +15,7 @@ import ccxt
 from indexer.errors import BadSetting, UnreadableRow
 from indexer.model import AssetClass, InstClass, Json, Listing, OptionRight, Payoff, Rules, Snapshot, Status
 from indexer.ports import Session
-from indexer.venues.ccxt_client import bought, opened, rows_at
+from indexer.venues.ccxt_client import bought, opened, rows_at, words
 from indexer.venues.reading import decimal, flag, moment_ms, positive, required, text
 
 SCOPES = ("spot", "linear", "inverse", "option", "other")
@@ -94,7 +95,7 @@ def normalise(scope: str, raw: Mapping[str, object], options: Mapping[str, objec
         quote=quote,
         settle=text(raw, "settleId"),
         underlying=base if scope in {"linear", "inverse", "option"} else None,
-        multiplier=positive(raw.get("contractSize")),
+        multiplier=_multiplier(raw, options),
         payoff=_payoff(raw),
         expires_on=expires.date() if expires else None,
         expires_at=expires,
@@ -103,6 +104,15 @@ def normalise(scope: str, raw: Mapping[str, object], options: Mapping[str, objec
         list_at=moment_ms(raw.get("created")),
         rules=_rules(raw),
     )
+
+
+def _multiplier(raw: Mapping[str, object], options: Mapping[str, object]) -> Decimal | None:
+    """What ccxt says, or the product of the venue's own fields that `options.multiplier` names, where ccxt is wrong."""
+    factors = [positive(_part(raw, "info").get(key)) for key in words(options, "multiplier")]
+    if not factors or raw.get("contractSize") is None:
+        return positive(raw.get("contractSize"))
+    known = [factor for factor in factors if factor is not None]
+    return prod(known) if len(known) == len(factors) else None
 
 
 def _about(scope: str, base: str | None, options: Mapping[str, object]) -> AssetClass | None:

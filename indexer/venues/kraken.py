@@ -53,7 +53,7 @@ def _pairs(client: Client, asset_class: str) -> tuple[list[Mapping[str, object]]
         if not isinstance(pair, Mapping):
             raise BadAnswer(f"kraken: {key} is no pair")
         rows.append({"pair": key, **pair})
-    return rows, {"error": [], "aclass_base": asset_class}
+    return rows, {"errors": 0, "aclass_base": asset_class}
 
 
 def _futures(client: Client) -> tuple[list[Mapping[str, object]], dict[str, Json]]:
@@ -131,7 +131,7 @@ def _contract(raw: Mapping[str, object]) -> Listing:
         symbol=symbol,
         stable_id=symbol.upper(),  # the case of its symbols changed once, and says nothing
         birth=text(raw, "openingDate"),
-        status=_contract_status(raw),
+        status=_contract_status(raw, kind),
         venue_status=None if flag(raw, "tradeable") is None else f"tradeable: {str(flag(raw, 'tradeable')).lower()}",
         asset_class=_about(base, kind),
         inst_class=kind,
@@ -144,6 +144,7 @@ def _contract(raw: Mapping[str, object]) -> Listing:
         payoff=payoff,
         expires_on=day,
         expires_at=ends,
+        tradable=flag(raw, "tradeable"),
         list_at=moment_iso(raw.get("openingDate")),
         identifiers=named,
         rules=_contract_rules(raw),
@@ -165,10 +166,13 @@ def _about(base: str | None, kind: InstClass | None) -> AssetClass | None:
     return "equity" if _tracked(base) else "crypto"
 
 
-def _contract_status(raw: Mapping[str, object]) -> Status:
+def _contract_status(raw: Mapping[str, object], kind: InstClass | None) -> Status:
+    """It has no word. An index is never traded, and is none the less alive."""
     tradeable = flag(raw, "tradeable")
-    if tradeable is None:
+    if tradeable is None or kind is None:
         return "unknown"
+    if kind == "index":
+        return "active"
     if not tradeable:
         return "halted"
     return "restricted" if flag(raw, "postOnly") else "active"
