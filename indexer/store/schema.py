@@ -24,10 +24,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
-from indexer.store import listing_tables
+import indexer.store.listing_tables  # noqa: F401 - its tables are part of the same metadata
 from indexer.store.columns import SCHEMA, bytes_of, hex_of, metadata, moment
 
-__all__ = ["SCHEMA", "listing_tables", "metadata"]
+__all__ = ["SCHEMA", "metadata"]
 
 # The 64 bits as the views show them.
 _UNSIGNED_HASH = text("mod(hash::numeric + 18446744073709551616, 18446744073709551616)")
