@@ -5,6 +5,7 @@ Everything here is made once a process, on first use; a forked child calls `forg
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from indexer import known, store
@@ -12,15 +13,16 @@ from indexer import settings as decided
 from indexer.errors import BadSetting
 from indexer.flow.audit import WITNESSES
 from indexer.flow.ranges import Ranges
-from indexer.known import Chain
+from indexer.known import Chain, VenueRow
 from indexer.model import Address, ChainId, Factory, LogFilter
 from indexer.settings import Settings
-from indexer.store import Db, audit, consent, facts, quotes
+from indexer.store import Db, audit, consent, facts, logins, quotes, slots
 from indexer.store.clock import database_time
 from indexer.wire.budget import Budget, Lane, budgeted, connect
 from indexer.wire.endpoints import Endpoints
 from indexer.wire.node import HttpNode
 from indexer.wire.redact import holds_key, public_names
+from indexer.wire.session import VenueSession
 from indexer.wire.transport import HttpTransport
 from indexer.wire.waker import Waker
 
@@ -30,6 +32,9 @@ BURST_S = 2.0
 """How many seconds' worth of requests may be sent at once."""
 SILENT_BLOCKS = 10
 SHORTEST_SILENCE_S = 30.0
+NOTHING = "none"
+"""Instead of names of venues."""
+ARCHIVE = "raw"
 
 SETTINGS = decided.SETTINGS
 clock = database_time
@@ -41,7 +46,9 @@ def forget() -> None:
     engine = _made.get(("db",))
     if engine is not None:
         engine.dispose(close=False)
-    kept: dict[tuple[object, ...], Any] = {key: made for key, made in _made.items() if key[0] in ("settings", "chains")}
+    kept: dict[tuple[object, ...], Any] = {
+        key: made for key, made in _made.items() if key[0] in ("settings", "chains", "venues")
+    }
     _made.clear()
     _made.update(kept)
 
@@ -191,15 +198,13 @@ def may_read_history(of: Chain, url: str) -> bool:
 
 
 def _budget(of: Chain, public: str) -> Budget:
-    decided_here = settings()
-    redis = None if decided_here.broker_url is None else _once(lambda: connect(broker_url()), "redis")
-    return Budget(
-        f"{of.name}:{public}",
-        per_s=decided_here.requests_per_s,
-        burst=decided_here.requests_per_s * BURST_S,
-        redis=redis,
-        share=1 / decided_here.processes,
-    )
+    per_s = settings().requests_per_s
+    return _bucket(f"{of.name}:{public}", per_s, per_s * BURST_S)
+
+
+def _bucket(name: str, per_s: float, burst: float) -> Budget:
+    redis = None if settings().broker_url is None else _once(lambda: connect(broker_url()), "redis")
+    return Budget(name, per_s=per_s, burst=burst, redis=redis, share=1 / settings().processes)
 
 
 def ranges(name: str, endpoint: str) -> Ranges:
@@ -250,3 +255,82 @@ def waker(name: str) -> Waker:
     )
     sockets = [url for url in urls(name) if url.startswith("ws")]
     return Waker(sockets, wanted, silence_s=max(SILENT_BLOCKS * of.block_time_s, SHORTEST_SILENCE_S))
+
+
+def all_venues() -> tuple[VenueRow, ...]:
+    """Every known venue; a row of gazetteer.toml replaces the one of the same name."""
+    return _once(_all_venues, "venues")
+
+
+def _all_venues() -> tuple[VenueRow, ...]:
+    found = settings()
+    rows = {row.name: row for row in known.venues()}
+    rows.update({row.name: row for row in known.parse_venues(found.venue_rows, str(found.file))})
+    for name in found.venues or ():
+        if name not in rows and name != NOTHING:
+            names = ", ".join(sorted(rows))
+            raise BadSetting(f"{found.where['venues']}: there is no venue {name!r}; use some of {names}, or none")
+    for name in found.urls:
+        if not any(name == row or name.startswith(f"{row}_") for row in rows):
+            raise BadSetting(
+                f"{found.where[f'url_{name}']}: there is no such venue; use one of {', '.join(sorted(rows))}"
+            )
+    return tuple(rows.values())
+
+
+def venues() -> tuple[VenueRow, ...]:
+    """The venues that are listed: those named in the settings, else all that are enabled."""
+    wanted = settings().venues
+    return tuple(row for row in all_venues() if (row.enabled if wanted is None else row.name in wanted))
+
+
+def venue(name: str) -> VenueRow:
+    """One listed venue. Raises BadSetting for any other."""
+    for row in venues():
+        if row.name == name:
+            return row
+    names = ", ".join(row.name for row in venues()) or "none"
+    raise BadSetting(f"the venue {name!r} is not listed here; use one of {names}, or name it in GAZETTEER_VENUES")
+
+
+def venue_session(row: VenueRow, lane: Lane, told: Callable[[int, int | None], None]) -> VenueSession:
+    """What one run of a venue is asked through."""
+    found = settings()
+    prefix = f"{row.name}_"
+    urls = {name.removeprefix(prefix): url for name, url in found.urls.items() if name.startswith(prefix)}
+    if row.name in found.urls:
+        urls[""] = found.urls[row.name]
+    return VenueSession(
+        venue=row.name,
+        timeout_s=row.timeout_s,
+        urls=urls,
+        secrets=found.variables,
+        budget=_bucket(f"venue:{row.name}", row.per_s, row.burst),
+        lane=lane,
+        read_token=lambda: _login(row.name),
+        write_token=lambda new, old: _keep_login(row.name, new, old),
+        told=told,
+    )
+
+
+def _login(name: str) -> bytes | None:
+    with store.begin(db()) as tx:
+        return logins.read(tx, name)
+
+
+def _keep_login(name: str, new: bytes, instead_of: bytes | None) -> bool:
+    with store.begin(db()) as tx:
+        return logins.swap(tx, name, new, instead_of, clock(tx))
+
+
+def archive() -> Path | None:
+    """Where venues' raw lists are kept; None: nowhere, as no data directory was named."""
+    root = settings().data_dir
+    return None if root is None else root / ARCHIVE
+
+
+def due_venues() -> list[tuple[str, str]]:
+    """The scopes of listed venues that are due and that nobody runs; new ones of the settings are due at once."""
+    with store.begin(db()) as tx:
+        slots.keep(tx, {row.name: row.scopes for row in venues()}, clock(tx))
+        return slots.due(tx, clock(tx))

@@ -15,6 +15,8 @@ LICENCES: tuple[Licence, ...] = ("public", "personal", "restricted")
 MOST_BURST = 100_000
 MOST_SCOPES = 64
 MOST_PER_S = 10_000
+TIMEOUT_S = 10.0
+LIMIT_S = 120.0
 _SCOPE = re.compile(r"[a-z][a-z0-9_]{0,31}(:[A-Za-z0-9_.-]{1,31})?")
 _SECRET = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _MIC = re.compile(r"[A-Z0-9]{4}")
@@ -33,6 +35,8 @@ _KEYS = frozenset(
         "per_s",
         "burst",
         "secrets",
+        "timeout_s",
+        "limit_s",
         "enabled",
         "options",
         "source",
@@ -45,6 +49,7 @@ class VenueRow:
     """One venue. `adapter` is its file in `indexer/venues`, `extra` what to install for it.
 
     Each of `scopes` is listed every `every_s` seconds; all requests together stay below `per_s`, after a `burst`.
+    A request may take `timeout_s`, all of a scope `limit_s`.
     Without all of `secrets` (variables) it is disabled; a public one needs none. `licence` says who may be shown what
     it lists: anybody (`public`), whoever has the account (`personal`), nobody without a contract (`restricted`).
     `options` are the adapter's own.
@@ -63,6 +68,8 @@ class VenueRow:
     licence_note: str = ""
     mic: str | None = None
     secrets: tuple[str, ...] = ()
+    timeout_s: float = TIMEOUT_S
+    limit_s: float = LIMIT_S
     enabled: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
@@ -96,6 +103,8 @@ def _venue(row: Row) -> VenueRow:
         burst=row.integer("burst", least=1, most=MOST_BURST),
         mic=row.optional("mic", lambda key: _mic(row, key)),
         secrets=_matching(row, "secrets", _SECRET, "variables of A-Z, 0-9 and _"),
+        timeout_s=row.optional("timeout_s", row.seconds) or TIMEOUT_S,
+        limit_s=row.optional("limit_s", row.seconds) or LIMIT_S,
         enabled=row.flag("enabled", True),
         options=_options(row),
         source=row.text("source", row.source),
