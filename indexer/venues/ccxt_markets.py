@@ -1,7 +1,7 @@
 """Any exchange that ccxt knows, by one row: `options.ccxt` names its class.
 
 A row is ccxt's market as it was parsed, with the venue's own row below `info`. Base, quote and settle are the venue's
-codes (`baseId`), because ccxt renames some; its unified symbol is only shown.
+codes (`baseId`), because ccxt renames some, but where that id is plainly not of this code; its symbol is only shown.
 """
 
 from collections.abc import Mapping
@@ -42,13 +42,12 @@ def fetch(session: Session, scope: str, options: Mapping[str, object]) -> Snapsh
     settings, params = _below(options, "settings", scope), _below(options, "params", scope)
     with opened(session, str(options.get("ccxt", session.venue)), settings) as client:
         told = client.ask(partial(client.api.fetch_markets, params))
-        mode = client.api.precisionMode
         rows: list[Mapping[str, object]] = []
         elsewhere: dict[str, int] = {}
         for market in rows_at({"markets": told}, "markets"):
             belongs = scope_of(market)
             if belongs == scope:
-                rows.append({**market, "precisionMode": mode})
+                rows.append({**market, "codes": _codes(client.api, market), "precisionMode": client.api.precisionMode})
             else:
                 elsewhere[belongs] = elsewhere.get(belongs, 0) + 1
         evidence: dict[str, Json] = {"rows": len(rows), "of_other_scopes": dict(sorted(elsewhere.items()))}
@@ -59,6 +58,15 @@ def _below(options: Mapping[str, object], key: str, scope: str) -> dict[str, Any
     table = options.get(key)
     below = table.get(scope) if isinstance(table, Mapping) else None
     return dict(below) if isinstance(below, Mapping) else {}
+
+
+def _codes(api: Any, market: Mapping[str, object]) -> dict[str, object]:  # noqa: ANN401 - ccxt has no types
+    """The venue's codes. Some classes put another side's id beside a code: then only ccxt's code is known."""
+    codes: dict[str, object] = {}
+    for side in ("base", "quote", "settle"):
+        own, code = text(market, f"{side}Id"), text(market, side)
+        codes[side] = own if own is not None and api.safe_currency_code(own) == code else code
+    return codes
 
 
 def scope_of(market: Mapping[str, object]) -> str:
@@ -76,7 +84,8 @@ def scope_of(market: Mapping[str, object]) -> str:
 def normalise(scope: str, raw: Mapping[str, object], options: Mapping[str, object]) -> Listing:
     """One market. Raises UnreadableRow."""
     symbol, kind = required(raw, "id"), KINDS.get(text(raw, "type") or "")
-    base, quote = text(raw, "baseId") or text(raw, "base"), text(raw, "quoteId") or text(raw, "quote")
+    codes = _part(raw, "codes")
+    base = text(codes, "base")
     strike, right = positive(raw.get("strike")), RIGHTS.get(text(raw, "optionType") or "")
     expires = moment_ms(raw.get("expiry"))
     if kind == "option" and (strike is None or right is None or expires is None):
@@ -92,8 +101,8 @@ def normalise(scope: str, raw: Mapping[str, object], options: Mapping[str, objec
         inst_class="tokenised_share" if share and kind == "spot" else kind,
         display=text(raw, "symbol"),
         base=base,
-        quote=quote,
-        settle=text(raw, "settleId"),
+        quote=text(codes, "quote"),
+        settle=text(codes, "settle"),
         underlying=base if scope in {"linear", "inverse", "option"} else None,
         multiplier=_multiplier(raw, options),
         payoff=_payoff(raw),
@@ -112,7 +121,7 @@ def _multiplier(raw: Mapping[str, object], options: Mapping[str, object]) -> Dec
     if not factors or raw.get("contractSize") is None:
         return positive(raw.get("contractSize"))
     known = [factor for factor in factors if factor is not None]
-    return prod(known) if len(known) == len(factors) else None
+    return prod(known, start=Decimal(1)) if len(known) == len(factors) else None
 
 
 def _about(scope: str, base: str | None, options: Mapping[str, object]) -> AssetClass | None:
@@ -121,8 +130,8 @@ def _about(scope: str, base: str | None, options: Mapping[str, object]) -> Asset
 
 
 def _birth(raw: Mapping[str, object]) -> str | None:
-    """Two contracts of one id differ at least in when they end; when spot was opened, venues correct."""
-    return text(raw, "expiry") or (text(raw, "created") if text(raw, "type") not in {"spot", "margin"} else None)
+    """When it was opened: OKX lists BTT-USDT anew when BTT became another coin. Else when a contract ends."""
+    return text(raw, "created") or text(raw, "expiry")
 
 
 def _status(raw: Mapping[str, object]) -> Status:
