@@ -44,8 +44,7 @@ class Client:
     """One exchange for one run. `api` is ccxt's, with an implicit method for each of the venue's endpoints."""
 
     def __init__(self, session: Session, name: str, settings: Mapping[str, Any] | None = None) -> None:
-        kind = getattr(ccxt, name, None)
-        if not isinstance(kind, type) or not issubclass(kind, ccxt.Exchange):
+        if name not in ccxt.exchanges:
             raise BadSetting(
                 f"{session.venue}: ccxt {ccxt.__version__} knows no exchange {name!r}; correct options.ccxt"
             )
@@ -56,7 +55,7 @@ class Client:
         self._said = ""
         self.answers = 0
         self.name = f"ccxt {ccxt.__version__} {name}"
-        self.api: Any = _heard(kind, self)(
+        self.api: Any = _heard(getattr(ccxt, name), self)(
             {
                 "number": str,
                 "timeout": int(session.timeout_s * 1000),
