@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
 from sqlalchemy import text
 
-from indexer.errors import DatabaseUnavailable, Moved
+from indexer.errors import Moved
 from indexer.model import ChainId, PoolCreated
 from indexer.store import Tx
+from indexer.store.copying import copy
 
 COPY_FROM = 300  # rows from which COPY through a temporary table is cheaper than arrays
 
@@ -120,14 +120,5 @@ def _arrays(pools: Sequence[PoolCreated], times: Times) -> dict[str, object]:
 
 def _copy(tx: Tx, pools: Sequence[PoolCreated], times: Times) -> None:
     tx.execute(_COPIED)
-    driver: Any = tx.connection.driver_connection
-    try:
-        with (
-            driver.cursor() as cursor,
-            cursor.copy(f"copy copied_pools ({_NAMES}) from stdin (format binary)") as copy,
-        ):
-            copy.set_types([kind for _, kind, _ in _COLUMNS])
-            for pool in pools:
-                copy.write_row([getter(pool, times) for _, _, getter in _COLUMNS])
-    except psycopg.OperationalError as error:  # the driver's own, which SQLAlchemy does not see
-        raise DatabaseUnavailable(str(error).strip().split("\n")[0]) from error
+    rows = ([getter(pool, times) for _, _, getter in _COLUMNS] for pool in pools)
+    copy(tx, "copied_pools", [(name, kind) for name, kind, _ in _COLUMNS], rows)

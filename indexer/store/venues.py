@@ -1,7 +1,6 @@
-"""The known venues and schemes as tables, and the logins that venues' files keep."""
+"""The known venues and identifier schemes as tables. Processes read only these."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import text
@@ -57,14 +56,6 @@ _SCHEME = text("""
         source = excluded.source
 """)
 
-_TOKEN = text("select token from gazetteer.venue_tokens where venue = :venue")
-_FIRST_TOKEN = text("""
-    insert into gazetteer.venue_tokens (venue, token, kept_at) values (:venue, :new, :now) on conflict do nothing
-""")
-_NEXT_TOKEN = text("""
-    update gazetteer.venue_tokens set token = :new, kept_at = :now where venue = :venue and token = :old
-""")
-
 
 def load(tx: Tx, venues: Sequence[VenueFacts], schemes: Sequence[SchemeFacts]) -> None:
     """Make the tables say what is known now. Nothing is deleted: a venue no longer known is switched off."""
@@ -83,18 +74,6 @@ def load(tx: Tx, venues: Sequence[VenueFacts], schemes: Sequence[SchemeFacts]) -
     tx.execute(_OFF, {"names": [venue.name for venue in venues]})
     for scheme in sorted(schemes, key=lambda each: each.name):
         tx.execute(_SCHEME, _licensed(scheme))
-
-
-def token(tx: Tx, venue: str) -> bytes | None:
-    """The login that was last kept; None: never."""
-    found: bytes | None = tx.execute(_TOKEN, {"venue": venue}).scalar_one_or_none()
-    return found
-
-
-def keep_token(tx: Tx, venue: str, new: bytes, instead_of: bytes | None, now: datetime) -> bool:
-    """Compare and swap: False where the kept login is not (or no longer) `instead_of`."""
-    statement = _FIRST_TOKEN if instead_of is None else _NEXT_TOKEN
-    return tx.execute(statement, {"venue": venue, "new": new, "old": instead_of, "now": now}).rowcount == 1
 
 
 def _licensed(facts: SchemeFacts) -> dict[str, object]:
