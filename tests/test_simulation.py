@@ -6,14 +6,28 @@
 
 import os
 
+import psycopg
 import pytest
 
-from tests.simulation import Simulation, reproduce
+from indexer import store
+from tests.simulation.life import Simulation, reproduce
 
 QUICK = 3
 SEEDS = int(os.environ.get("SEEDS", "300"))
 FIRST = int(os.environ.get("FIRST_SEED", "1"))
 LIVES = [int(seed) for seed in os.environ.get("SEED", "").split()] or range(FIRST, FIRST + SEEDS)
+
+
+@pytest.fixture
+def other_db(postgres_server, _template):
+    name = f"again_{os.getpid()}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {_template}")
+    engine = store.connect(postgres_server.url(name), name="test", pool_size=8)
+    yield engine
+    engine.dispose()
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
 
 
 @pytest.mark.parametrize(
@@ -23,3 +37,12 @@ LIVES = [int(seed) for seed in os.environ.get("SEED", "").split()] or range(FIRS
 def test_every_table_equals_the_truth_whatever_happened(db, seed):
     found = Simulation(seed, db).run()
     assert not found, "\n".join([reproduce(seed), *found])
+
+
+@pytest.mark.slow
+def test_a_seed_lives_the_same_life_again(db, other_db):
+    seed = LIVES[0]
+    first, again = Simulation(seed, db), Simulation(seed, other_db)
+    first.run()
+    again.run()
+    assert first.told() == again.told()
