@@ -15,10 +15,12 @@ INACTIVE = 12
 OPTIONABLE = 4
 EXPIRIES = 3
 STRIKES = 5
+FRIDAY = 4
 PAGE_ROWS = 20
 """At most so many contracts a page here, whatever `limit` says, so that small lists have several."""
 
-FIRST_DAY = date(2026, 11, 20)
+TODAY = date(2026, 11, 20)
+"""When a simulated broker lives unless it is told."""
 _NEW_ROW = {"exchange": "TXSE", "status": "suspended", "class": "us_equity", "attributes": ["attribute_of_tomorrow"]}
 
 
@@ -32,13 +34,14 @@ class Alpaca:
 
     name = "alpaca"
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str = 0, *, today: date = TODAY) -> None:
         stream = chance("alpaca", seed)
+        self._friday = today + timedelta(days=(FRIDAY - today.weekday()) % 7)
         shares = [_share(stream, number) for number in range(SHARES)]
         self.rows: dict[str, list[Wire]] = {
             "equity": shares,
             "crypto": [_coin(stream, code, quote) for code in COINS for quote in ("USD", "USDT")],
-            "option": [contract for share in shares[:OPTIONABLE] for contract in _chain(stream, share)],
+            "option": [contract for share in shares[:OPTIONABLE] for contract in _chain(stream, share, self._friday)],
         }
         self.faults: set[str] = set()
 
@@ -62,7 +65,7 @@ class Alpaca:
 
     def _page(self, asked: Asked) -> Wire:
         wanted = set(filter(None, asked.query.get("underlying_symbols", "").split(",")))
-        until = asked.query.get("expiration_date_lte", FIRST_DAY.isoformat())
+        until = asked.query.get("expiration_date_lte", self._friday.isoformat())
         rows = [
             row if asked.query.get("show_deliverables") == "true" else {**row, "deliverables": None}
             for row in self.rows["option"]
@@ -137,9 +140,9 @@ def _coin(stream: Random, code: str, quote: str) -> Wire:
     }
 
 
-def _chain(stream: Random, share: Wire) -> list[Wire]:
+def _chain(stream: Random, share: Wire, first: date) -> list[Wire]:
     middle = stream.randrange(20, 400, 5)
-    days = [FIRST_DAY + timedelta(weeks=4 * number) for number in range(EXPIRIES)]
+    days = [first + timedelta(weeks=4 * number) for number in range(EXPIRIES)]
     strikes = [middle + 5 * (number - STRIKES // 2) for number in range(STRIKES)]
     rows = [
         _contract(stream, share, share["symbol"], expires, strike, kind)

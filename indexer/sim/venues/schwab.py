@@ -50,7 +50,7 @@ class Schwab:
 
     name = "schwab"
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str = 0, *, today: date = TODAY) -> None:
         stream = chance("schwab", seed)
         self._chance = chance("schwab", seed, "logins")
         instruments = [_instrument(stream, number) for number in range(SYMBOLS)]
@@ -58,7 +58,7 @@ class Schwab:
         shares = list(dict.fromkeys(row["symbol"] for row in instruments if row["assetType"] == "EQUITY"))[:OPTIONABLE]
         self.rows: dict[str, list[Wire]] = {
             "instrument": list({row["symbol"]: row for row in instruments}.values()),
-            "option": [row for symbol in shares for row in _options(stream, symbol)],
+            "option": [row for symbol in shares for row in _options(stream, symbol, today)],
         }
         self.faults: set[str] = set()
         self.most = 12
@@ -197,17 +197,19 @@ def _row(symbol: str, kind: str, sub: str | None, exchange: str, name: str) -> W
     return row
 
 
-def _options(stream: Random, symbol: str) -> list[Wire]:
+def _options(stream: Random, symbol: str, today: date) -> list[Wire]:
     middle = stream.randrange(20, 300, 5)
     rows = []
     for number in range(EXPIRIES):
-        expires = TODAY + timedelta(weeks=4 * number)
+        days = 28 * number
         for step in range(STRIKES):
-            rows += [_option(symbol, expires, middle + 2.5 * step, side, adjusted=False) for side in ("CALL", "PUT")]
-    return [*rows, _option(symbol, TODAY, middle, "CALL", adjusted=True)]
+            strike = middle + 2.5 * step
+            rows += [_option(symbol, today, days, strike, side, adjusted=False) for side in ("CALL", "PUT")]
+    return [*rows, _option(symbol, today, 0, middle, "CALL", adjusted=True)]
 
 
-def _option(symbol: str, expires: date, strike: float, side: str, *, adjusted: bool) -> Wire:
+def _option(symbol: str, today: date, days: int, strike: float, side: str, *, adjusted: bool) -> Wire:
+    expires = today + timedelta(days=days)
     root = f"{symbol}1" if adjusted else symbol
     contract = {
         "putCall": side,
@@ -229,5 +231,5 @@ def _option(symbol: str, expires: date, strike: float, side: str, *, adjusted: b
             {"symbol": symbol, "assetType": "STOCK", "deliverableUnits": 50.0 if adjusted else 100.0},
         ],
     }
-    where = {"underlying": symbol, "isIndex": False, "expiration": f"{expires.isoformat()}:{(expires - TODAY).days}"}
+    where = {"underlying": symbol, "isIndex": False, "expiration": f"{expires.isoformat()}:{days}"}
     return where | {"strike": str(float(strike)), "contract": contract}

@@ -9,7 +9,7 @@ from indexer.sim.chance import chance
 from indexer.sim.venues.spec import Asked, Told, Wire, json, struck
 
 LOGIN_S = 80 * 60
-FIRST_MONTH = (2026, 12)
+TODAY = date(2026, 11, 20)
 MONTHS = 4
 LETTERS = "FGHJKMNQUVXZ"
 CURRENCIES = [{"id": 1, "name": "USD", "symbol": "$"}, {"id": 2, "name": "EUR", "symbol": "E"}]
@@ -44,7 +44,7 @@ class Tradovate:
 
     name = "tradovate"
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str = 0, *, today: date = TODAY) -> None:
         self._chance = chance("tradovate", seed)
         self.rows: dict[str, list[Wire]] = {
             "future": [row for number in range(len(FUTURES)) for row in _months(number)]
@@ -126,7 +126,7 @@ def _parts(rows: list[Wire], part: str) -> list[Wire]:
     return list({row[part]["id"]: row[part] for row in rows}.values())
 
 
-def _months(number: int) -> list[Wire]:
+def _months(number: int, quarters: list[date]) -> list[Wire]:
     name, description, exchange, currency, point, tick = FUTURES[number]
     product = {
         "id": 700 + number,
@@ -144,22 +144,17 @@ def _months(number: int) -> list[Wire]:
         "tickSize": tick,
     }
     rows = []
-    for month in range(MONTHS):
-        year, of_year = (
-            FIRST_MONTH[0] + (FIRST_MONTH[1] - 1 + 3 * month) // 12,
-            (FIRST_MONTH[1] - 1 + 3 * month) % 12 + 1,
-        )
-        ends = _third_friday(year, of_year)
+    for month, ends in enumerate(quarters):
         maturity = {
             "id": 46000 + 100 * number + month,
             "productId": product["id"],
-            "expirationMonth": 100 * year + of_year,
+            "expirationMonth": 100 * ends.year + ends.month,
             "expirationDate": f"{ends.isoformat()}T13:30Z",
             "isFront": month == 0,
         }
         contract = {
             "id": 2710000 + 100 * number + month,
-            "name": f"{name}{LETTERS[of_year - 1]}{year % 10}",
+            "name": f"{name}{LETTERS[ends.month - 1]}{ends.year % 10}",
             "contractMaturityId": maturity["id"],
             "status": "ReadyToTrade",
             "providerTickSize": tick,
@@ -169,6 +164,8 @@ def _months(number: int) -> list[Wire]:
     return rows
 
 
-def _third_friday(year: int, month: int) -> date:
-    first = date(year, month, 1)
-    return first + timedelta(days=(4 - first.weekday()) % 7 + 14)
+def _quarters(today: date) -> list[date]:
+    """The third Fridays of the next quarters' last months."""
+    firsts = [date(today.year + number // 4, 3 * (number % 4) + 3, 1) for number in range(MONTHS + 4)]
+    fridays = [first + timedelta(days=(4 - first.weekday()) % 7 + 14) for first in firsts]
+    return [friday for friday in fridays if friday >= today][:MONTHS]
