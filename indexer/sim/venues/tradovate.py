@@ -47,7 +47,7 @@ class Tradovate:
     def __init__(self, seed: int | str = 0, *, today: date = TODAY) -> None:
         self._chance = chance("tradovate", seed)
         self.rows: dict[str, list[Wire]] = {
-            "future": [row for number in range(len(FUTURES)) for row in _months(number)]
+            "future": [row for number in range(len(FUTURES)) for row in _months(number, _quarters(today))]
         }
         self.faults: set[str] = set()
         self.logins: set[str] = set()
