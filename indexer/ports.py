@@ -64,7 +64,10 @@ class Session(Protocol):
         ...
 
     def draw(self, cost: int = 1) -> None:
-        """Before every request: wait until the venue's budget, one for all processes, allows it. Raises RateLimited."""
+        """Before every request: wait until the venue's budget, one for all processes, allows it.
+
+        Raises RateLimited where that would take long, VenueUnavailable when the time of the run is over.
+        """
         ...
 
     def token(self) -> bytes | None:

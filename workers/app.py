@@ -11,18 +11,23 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init
 from kombu.entity import Queue
 
+from indexer.known import VenueRow
 from indexer.model import Lane
 from workers import broker, logs, wiring
+from workers.lanes import ALL, CHAINS, KINDS, VENUES
 
 VISIBILITY_S = 900
 TICK_S = 5.0
 MOST_TASKS_A_CHILD = 1_000
 MOST_MEMORY_A_CHILD_KB = 300_000
+MOST_MEMORY_A_VENUE_CHILD_KB = 350_000
 SOFT_SHUTDOWN_S = 20.0
+APPLY_S = 30.0
+"""How long normalising and applying a list may take."""
 MAINTENANCE = "maint"
 
 broker.install()
-app = Celery("gazetteer", include=["workers.tasks"])
+app = Celery("gazetteer", include=["workers.tasks", "workers.venue_tasks"])
 
 
 def queue_of(chain: str, lane: Lane) -> str:
@@ -33,6 +38,22 @@ def queue_of(chain: str, lane: Lane) -> str:
 def queues(lane: Lane) -> list[str]:
     """Every queue of a lane. Each has maintenance too, so that ticks are heard whichever lanes somebody starts."""
     return [*(queue_of(name, lane) for name in wiring.chain_names()), MAINTENANCE]
+
+
+def venue_queue(row: VenueRow) -> str:
+    """The queue of a venue's scopes."""
+    return f"{'venue' if row.kind == 'cex' else 'broker'}.{row.name}"
+
+
+def venue_queues(lane: str) -> list[str]:
+    """Every queue of a lane of venues, and maintenance."""
+    return [*(venue_queue(row) for row in wiring.venues() if row.kind in KINDS[lane]), MAINTENANCE]
+
+
+def queues_of(lane: str) -> set[str]:
+    """What a worker of one of `LANES` serves."""
+    wanted = [*CHAINS, VENUES] if lane == ALL else [lane]
+    return {name for each in wanted for name in (queues(Lane[each.upper()]) if each in CHAINS else venue_queues(each))}
 
 
 def celery_url(url: str) -> str:
@@ -89,8 +110,19 @@ def _options(task_s: float) -> dict[str, Any]:
         "beat_max_loop_interval": TICK_S,
         "beat_schedule": {
             "maint.tick": {"task": "maint.tick", "schedule": TICK_S, "options": {"expires": 2 * TICK_S}},
+            **{f"venue.{row.name}.{scope}": _periodic(row, scope) for row in wiring.venues() for scope in row.scopes},
         },
     }
+
+
+def _periodic(row: VenueRow, scope: str) -> dict[str, Any]:
+    options = {"queue": venue_queue(row), "expires": row.every_s, "time_limit": hard_limit_s(row)}
+    return {"task": "venue.discover", "schedule": row.every_s, "args": (row.name, scope), "options": options}
+
+
+def hard_limit_s(row: VenueRow) -> float:
+    """When a run is killed. Its requests stop at `limit_s`; the last one may take its time, and the list is applied."""
+    return row.limit_s + row.timeout_s + APPLY_S
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]  # celery has no types

@@ -6,7 +6,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from indexer.model import Lane
-from workers.app import app, queue_of
+from workers import wiring
+from workers.app import app, hard_limit_s, queue_of, venue_queue
 
 log = logging.getLogger("gazetteer.kicks")
 
@@ -36,11 +37,34 @@ def kick(kind: str, chain: str, lane: Lane = Lane.LIVE) -> bool:
     return True
 
 
+def kick_venue(venue: str, scope: str) -> bool:
+    """Wake one worker for a scope of a venue, unless the venue's queue is full. False: it could not be sent."""
+    row = wiring.venue(venue)
+    if _length(venue_queue(row)) >= MOST_WAITING:
+        return True
+    options = {"queue": venue_queue(row), "expires": EXPIRES_S, "time_limit": hard_limit_s(row), "ignore_result": True}
+    try:
+        app.send_task("venue.discover", args=(venue, scope), **options)
+    except (OperationalError, RedisError, OSError) as error:
+        log.warning("kick lost", extra={"venue": venue, "scope": scope, "error": type(error).__name__})
+        return False
+    return True
+
+
 def waiting(chain: str, lane: Lane) -> int:
     """How many messages wait in the queue of a chain and lane, whatever their kind; 0 if the broker does not say."""
+    return _length(queue_of(chain, lane))
+
+
+def venue_waits(venue: str) -> bool:
+    """Whether a message waits in the queue of a venue."""
+    return _length(venue_queue(wiring.venue(venue))) > 0
+
+
+def _length(queue: str) -> int:
     try:
         with app.connection_or_acquire() as connection:
-            size: int = connection.default_channel.client.llen(queue_of(chain, lane))
+            size: int = connection.default_channel.client.llen(queue)
             return size
     except (OperationalError, RedisError, OSError):
         return 0

@@ -16,7 +16,7 @@ from indexer.store import health, times
 from indexer.wire.endpoints import Endpoints
 from workers import wiring
 from workers.app import app
-from workers.kicks import KICKS, keep_waiting, kick, waiting
+from workers.kicks import KICKS, keep_waiting, kick, kick_venue, venue_waits, waiting
 
 log = logging.getLogger("gazetteer.tasks")
 
@@ -283,6 +283,7 @@ def tick() -> None:
     for name in _chains_to_stamp():
         if not waiting(name, Lane.HISTORY):
             kick("stamp", name, Lane.HISTORY)
+    _kick_venues()
 
 
 def _point_at(due: sweep.Due) -> None:
@@ -304,3 +305,12 @@ def _chains_to_stamp() -> list[str]:
     with store.begin(wiring.db()) as tx:
         found = times.chains_with_estimates(tx)
     return [name for name in found if name in wiring.chain_names()]
+
+
+def _kick_venues() -> None:
+    """Scopes that are due; those of a venue whose queue holds wake-ups already are on their way."""
+    due = wiring.due_venues()
+    free = {venue for venue in {venue for venue, _ in due} if not venue_waits(venue)}
+    for venue, scope in due:
+        if venue in free:
+            kick_venue(venue, scope)

@@ -3,6 +3,7 @@
 Everything here is made once a process, on first use; a forked child calls `forget` and makes its own.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from indexer.known import Chain, VenueRow
 from indexer.model import Address, ChainId, Factory, LogFilter
 from indexer.settings import Settings
 from indexer.store import Db, audit, consent, facts, logins, quotes, slots
+from indexer.store import venues as venue_facts
 from indexer.store.clock import database_time
 from indexer.wire.budget import Budget, Lane, budgeted, connect
 from indexer.wire.endpoints import Endpoints
@@ -130,6 +132,7 @@ def load_facts() -> None:
     with store.begin(db()) as tx:
         facts.load(tx, chains(), factories())
         quotes.load(tx, known.quote_rank())
+        venue_facts.load(tx, all_venues(), known.schemes())
 
 
 def database_url() -> str:
@@ -310,6 +313,7 @@ def venue_session(row: VenueRow, lane: Lane, told: Callable[[int, int | None], N
         read_token=lambda: _login(row.name),
         write_token=lambda new, old: _keep_login(row.name, new, old),
         told=told,
+        ends_at=time.monotonic() + row.limit_s,
     )
 
 

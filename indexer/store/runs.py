@@ -39,6 +39,7 @@ _FAIL = text("""
     set status = :status, error = :error, reason = :reason, retry_at = :retry_at, archive = :archive, finished_at = :now
     where run_id = :run_id and status = 'running'
 """)
+_FORGET = text("delete from gazetteer.venue_runs where run_id = :run_id and status = 'running'")
 _LAST = text("""
     select r.* from gazetteer.venues v
     cross join unnest(v.scopes) as s(scope)
@@ -134,6 +135,11 @@ def fail(
     status = DISABLED if error == DISABLED else "failed"
     told = {"run_id": run.run_id, "status": status, "error": error, "reason": reason[:MOST_REASON], "archive": archive}
     tx.execute(_FAIL, told | {"retry_at": retry_at, "now": now})
+
+
+def forget(tx: Tx, run: Run) -> None:
+    """A run that said nothing new, as of a venue that is still disabled, leaves no trace."""
+    tx.execute(_FORGET, {"run_id": run.run_id})
 
 
 def last(tx: Tx) -> tuple[RunRow, ...]:

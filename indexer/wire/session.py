@@ -1,9 +1,11 @@
 """What a venue is asked through: where, with which credentials, and how often."""
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from indexer.errors import Disabled
+from indexer.errors import Disabled, VenueUnavailable
 from indexer.wire.budget import Budget, Lane, take
 
 LONGEST_WAIT_S = 60.0
@@ -16,7 +18,8 @@ class VenueSession:
 
     A URL of the empty name stands for every name that has none of its own.
 
-    `told` hears of progress: requests or pages done, and of how many where that is known.
+    `told` hears of progress: requests or pages done, and of how many where that is known. After `ends_at` (monotonic
+    seconds) nothing more is asked.
     """
 
     venue: str
@@ -28,6 +31,7 @@ class VenueSession:
     read_token: Callable[[], bytes | None]
     write_token: Callable[[bytes, bytes | None], bool]
     told: Callable[[int, int | None], None]
+    ends_at: float = math.inf
 
     def url(self, name: str, usual: str) -> str:
         """The operator's URL of this name, else the usual one; neither ends in a slash."""
@@ -41,7 +45,9 @@ class VenueSession:
         return value
 
     def draw(self, cost: int = 1) -> None:
-        """Wait for the budget. Raises RateLimited where that would take more than a minute."""
+        """Wait for the budget. Raises RateLimited where that would take more than a minute, and after the end."""
+        if time.monotonic() >= self.ends_at:
+            raise VenueUnavailable(f"{self.venue}: the list did not come whole in the time that one run may take")
         take(self.budget, self.lane, cost, LONGEST_WAIT_S)
 
     def token(self) -> bytes | None:

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "psql": ("workers.cli.ask", "Open psql on the register."),
     "tail": ("workers.cli.tail", "Print what happens: pools created, orphaned, final; tokens resolved."),
     "backfill": ("workers.cli.backfill", "Read the past, newest first; --dry says what it costs."),
+    "venues": ("workers.cli.venues", "Exchanges and brokers: what is listed, how it was read; read one now."),
     "work": ("workers.cli.work", "What is left to do, and what is dead."),
     "rewind": ("workers.cli.rewind", "Take a chain back to a block, to read again what is above it; --dry only says."),
     "config": ("workers.cli.config", "The settings in effect, and where each comes from."),

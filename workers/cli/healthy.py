@@ -8,10 +8,10 @@ import urllib3
 
 from indexer import store
 from indexer.errors import Refused
-from indexer.model import Lane
 from indexer.store import migrate as schema
 from indexer.store import status
 from workers import wiring
+from workers.lanes import ALL, LANES
 
 SEEN_S = 30.0
 ANSWER_S = 3.0
@@ -43,7 +43,7 @@ def follow(chain: str) -> None:
 
 
 @healthy.command()
-@click.option("--lane", type=click.Choice(["live", "history", "all"]), default="all", help="Which queues to serve.")
+@click.option("--lane", type=click.Choice(LANES), default=ALL, help="Which queues to serve.")
 def worker(lane: str) -> None:
     """Workers of this machine answer through the broker and serve every queue of the lane."""
     from celery.utils.nodenames import gethostname  # noqa: PLC0415 - Celery takes a while to import
@@ -58,8 +58,7 @@ def worker(lane: str) -> None:
     except (OperationalError, RedisError, OSError) as error:
         _ill(f"the broker does not answer: {type(error).__name__}")
     served = {str(queue["name"]) for queues in told.values() for queue in queues}
-    lanes = list(Lane) if lane == "all" else [Lane[lane.upper()]]
-    idle = sorted({name for each in lanes for name in app.queues(each)} - served)
+    idle = sorted(app.queues_of(lane) - served)
     if idle:
         _ill(f"nobody here serves {', '.join(idle)}")
 

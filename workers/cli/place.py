@@ -9,6 +9,7 @@ import click
 
 from indexer import store
 from indexer.store import Db
+from workers import wiring
 from workers.local import data
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,3 +34,16 @@ def register(directory: Path | None) -> Iterator[Db]:
             yield db
         finally:
             db.dispose()
+
+
+@contextmanager
+def wired(directory: Path | None) -> Iterator[None]:
+    """The register as the one that wiring speaks of, with the settings that its `up` or `demo` runs by."""
+    with data.opened(directory) as url:
+        run = None if wiring.settings().database_url == url else data.find(directory).run()
+        if wiring.settings().database_url != url:
+            wiring.use(database_url=url, broker_url=run.broker_url if run else None)
+        try:
+            yield
+        finally:
+            wiring.db().dispose()

@@ -10,12 +10,11 @@ from pathlib import Path
 import click
 
 from indexer.errors import Refused
-from indexer.model import Lane
 from indexer.store import migrate as schema
 from workers import logs, wiring
+from workers.lanes import ALL, CHAINS, LANES, VENUES
 from workers.local.supervisor import Role, Supervisor
 
-LANES = ("live", "history", "all")
 LOOPBACK = "127.0.0.1"
 FINISH_S = 5.0
 """How much longer than its tasks a worker may take to end."""
@@ -67,40 +66,61 @@ def follow(chain: str) -> None:
 
 
 @click.command()
-@click.option("--lane", type=click.Choice(LANES), default="all", help="Which queues to serve.")
+@click.option("--lane", type=click.Choice(LANES), default=ALL, help="Which queues to serve.")
 @click.option("--concurrency", type=click.IntRange(1, 256), default=2, show_default=True, help="Processes a lane.")
 @click.option("--name", default=None, help="Its name in Flower; the machine's name is added.")
 def worker(lane: str, concurrency: int, name: str | None) -> None:
-    """Serve the queues of a lane. `all` runs a worker for each, so that history never takes a live process."""
+    """Serve the queues of a lane. `all` runs a worker for live, history and venues each, so that none takes another's.
+
+    `venues` serves exchanges and brokers; `cex` and `broker` serve them apart, on machines of their own if need be.
+    """
     schema.check(wiring.db())
     wiring.db().dispose()  # no connection is carried into the children
-    if lane == "all":
-        _both(concurrency, name)
+    if lane == ALL:
+        _all(concurrency, name)
         return
     from workers import app  # noqa: PLC0415
 
-    queues = app.queues(Lane[lane.upper()])
-    argv = ["worker", "--pool", "prefork", "--concurrency", str(concurrency), "--queues", ",".join(queues)]
+    argv = [
+        "worker",
+        "--pool",
+        "prefork",
+        "--concurrency",
+        str(concurrency),
+        "--queues",
+        ",".join(sorted(app.queues_of(lane))),
+    ]
     # two of one name on one machine would answer for each other
     argv += ["--hostname", f"{name or f'{lane}-{os.getpid()}'}@%h", "--loglevel", "INFO"]
+    if lane not in CHAINS:
+        argv += ["--max-memory-per-child", str(app.MOST_MEMORY_A_VENUE_CHILD_KB)]
     app.configure().worker_main([*argv, "--without-gossip", "--without-mingle", "-E"])
 
 
-def _both(concurrency: int, name: str | None) -> None:
-    """A worker for each lane below this process, until it is told to stop; then both finish what they are at."""
+def _all(concurrency: int, name: str | None) -> None:
+    """Workers for all lanes below this process, until it is told to stop; then they finish what they are at."""
     wiring.broker_url()
     supervisor = Supervisor(logs=None, cwd=Path.cwd(), environment=lambda: os.environ)
     supervisor.heed_signals()
-    for lane in LANES[:-1]:
+    for lane in (*CHAINS, VENUES) if wiring.venues() else CHAINS:
         words = ["worker", "--lane", lane, "--concurrency", str(concurrency)]
         words += ["--name", f"{name}-{lane}"] if name else []
         argv = (sys.executable, "-P", "-m", "workers", *words)
-        patience_s = wiring.settings().task_s + FINISH_S
+        patience_s = _longest_s(lane) + FINISH_S
         supervisor.keep(Role(name=f"worker-{lane}", argv=argv, stage=0, patience_s=patience_s))
     try:
         supervisor.watch(until=lambda: False, turn=lambda: None)
     finally:
         supervisor.end()
+
+
+def _longest_s(lane: str) -> float:
+    """How long a task of a lane may take."""
+    from workers import app  # noqa: PLC0415
+
+    if lane in CHAINS:
+        return wiring.settings().task_s
+    return max(app.hard_limit_s(row) for row in wiring.venues())
 
 
 @click.command()

@@ -56,7 +56,7 @@ def run(wish: Wish) -> bool:
             workers=wish.workers,
             flower_port=port,
             inherited=inherited(ours=False),
-            own={"CONFIG": str(register.root / SETTINGS)},
+            own={"CONFIG": str(register.root / SETTINGS), "VENUES": "none"},
         )
         _announce(wish, stack, seed)
         session = Session(stack=stack, title=f"gazetteer demo   simulated chains, seed {seed}")
