@@ -1,15 +1,19 @@
 """Tokens and pools answer through real multicalls of a simulated chain; nobody writes what is not his any more."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from indexer import store
-from indexer.errors import MissingData, NodeUnavailable, Retryable
+from indexer.errors import MissingData, NodeUnavailable, RateLimited, Retryable
+from indexer.flow import asking, resolve
+from indexer.model import Lane
 from indexer.sim.faults import Fault
 from indexer.store import work
 from tests.lab.announcing import rows
-from tests.lab.simulated import LEASE_S, World
+from tests.lab.simulated import HABITS, LEASE_S, World
 
 ASKING = ("algebra_v1", "algebra_v1_9", "algebra_integral")
 
@@ -137,6 +141,80 @@ def test_a_node_that_fails_in_the_middle_gives_the_claim_back_and_no_loss_is_cou
     assert {row.reason for row in given_back} == {"NodeUnavailable: it went away"}
     world.now_s += 2
     assert asks().written > 0
+
+
+def test_confirmations_that_were_answered_are_kept_when_the_rest_is_refused(world, monkeypatch):
+    world.ledger.stop()
+    world.tokens()
+    world.follow()
+    world.now_s += 1_000
+    with store.begin(world.db) as tx:
+        tx.execute(text("update gazetteer.work set lane = :lane"), {"lane": Lane.HISTORY})
+    before = {row.key for row in left(world.db)}
+    assert len(before) > 4
+    monkeypatch.setattr(asking, "ALONE_A_BATCH", 6)  # two tokens
+    calls = []
+
+    def during():
+        calls.append(1)
+        if len(calls) == 2:
+            raise RateLimited("slow down")
+
+    with pytest.raises(RateLimited):
+        world.tokens(world.node(during=during))
+    after = left(world.db)
+    answered = before - {row.key for row in after}
+    assert 0 < len(answered) <= 2
+    assert not answered & {
+        row.address for row in ask(world.db, "select address from gazetteer.tokens where provisional")
+    }
+    assert {(row.losses, row.lease_id, row.reason) for row in after} == {(0, None, "RateLimited: slow down")}
+    resolve_all(world)
+
+
+def test_a_batch_of_new_tokens_holds_none_of_history(world):
+    lanes = dict(ask(world.db, "select lane, count(*) from gazetteer.work where kind = 'token' group by 1"))
+    assert lanes.keys() == {Lane.LIVE, Lane.HISTORY}
+    first, second = (
+        resolve.resolve_tokens(world.db, world.node(), world.chain, world.clock, lease_s=LEASE_S) for _ in range(2)
+    )
+    assert (first.asked, first.full) == (lanes[Lane.LIVE], True)
+    assert (second.asked, second.full) == (lanes[Lane.HISTORY], False)
+
+
+def test_a_batch_asks_only_so_many_alone_and_leaves_the_others_due(world, monkeypatch):
+    world.ledger.stop()
+    world.tokens()
+    world.follow()
+    world.now_s += 1_000
+    before = len(left(world.db))
+    monkeypatch.setattr(resolve, "MOST_AGAIN", 2)
+    done = resolve.resolve_tokens(world.db, world.node(), world.chain, world.clock, lease_s=LEASE_S)
+    assert (done.asked, done.full) == (2, True)
+    assert len(left(world.db)) == before - 2
+    assert {(row.lease_id, row.due <= world.clock()) for row in left(world.db)} == {(None, True)}
+
+
+def test_answers_of_history_that_a_fork_puts_in_doubt_do_not_stand_before_new_tokens(db):
+    world = World(db, habits=replace(HABITS, reorg_share=1.0, deepest_reorg=4, finality_depth=100)).start()
+    world.ledger.advance_to(6)
+    world.follow()
+    world.scan(span=10_000)
+    world.tokens()
+    (rewinds,) = ask(db, "select rewinds from gazetteer.cursors")
+    world.ledger.advance_to(7)
+    world.follow()
+    assert ask(db, "select rewinds from gazetteer.cursors") > [rewinds]
+    query = """
+        select w.lane, exists (
+            select from gazetteer.pools p
+            where p.source = 'head' and w.key in (p.token0, p.token1)
+        ) as is_new
+        from gazetteer.work w join gazetteer.tokens t on t.address = w.key
+        where w.kind = 'token' and t.resolved_at is not null
+    """
+    doubted = ask(db, query)
+    assert {row.lane for row in doubted if not row.is_new} == {Lane.HISTORY}
 
 
 @pytest.mark.parametrize("swept", [True, False], ids=["swept", "not yet swept"])

@@ -18,6 +18,12 @@ MOST_ROUNDS = 16
 
 def together(dialogues: Sequence[Dialogue[T]], ask: Ask) -> list[T]:
     """Run all dialogues in lockstep, one `ask` a round, however many there are. Results in their order."""
+    outcomes = as_far_as(dialogues, ask)
+    return [outcomes[index] for index in range(len(dialogues))]
+
+
+def as_far_as(dialogues: Sequence[Dialogue[T]], ask: Ask) -> dict[int, T]:
+    """The same where `ask` may answer only the first ones: results by place, of dialogues that got every answer."""
     outcomes: dict[int, T] = {}
     waiting: dict[int, tuple[Question, ...]] = {}
 
@@ -34,10 +40,14 @@ def together(dialogues: Sequence[Dialogue[T]], ask: Ask) -> list[T]:
         if not waiting:
             break
         asked, waiting = waiting, {}
-        answers = iter(ask([question for questions in asked.values() for question in questions]))
+        answers = ask([question for questions in asked.values() for question in questions])
+        at = 0
         for index, questions in asked.items():
-            step(index, [next(answers) for _ in questions])
+            told = answers[at : at + len(questions)]
+            at += len(questions)
+            if len(told) == len(questions):
+                step(index, told)
     if waiting:
         message = f"a dialogue asked more than {MOST_ROUNDS} rounds"
         raise AssertionError(message)
-    return [outcomes[index] for index in range(len(dialogues))]
+    return outcomes

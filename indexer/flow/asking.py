@@ -7,7 +7,7 @@ every inner failure and every empty answer is asked again alone, with its own ga
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from indexer.errors import AnswerTooLarge, BadAnswer, TimedOut
+from indexer.errors import AnswerTooLarge, BadAnswer, Retryable, TimedOut
 from indexer.evm import multicall
 from indexer.model import Address, Answer, BlockRef, Call, Question, Returned, Reverted
 from indexer.ports import Node
@@ -48,6 +48,21 @@ def ask_alone(node: Node, questions: Sequence[Question], pin: BlockRef) -> list[
     answers: list[Answer] = []
     for start in range(0, len(questions), ALONE_A_BATCH):
         answers += _alone(node, [_with_gas(each) for each in questions[start : start + ALONE_A_BATCH]], pin)
+    return answers
+
+
+def ask_alone_while(node: Node, questions: Sequence[Question], pin: BlockRef, failed: list[Retryable]) -> list[Answer]:
+    """As `ask_alone`, up to the first body that is not answered: why is put into `failed`, and no further one is asked.
+
+    Many questions may be more than an endpoint or our budget bears at once; what was answered is not asked again.
+    """
+    answers: list[Answer] = []
+    for start in range(0, 0 if failed else len(questions), ALONE_A_BATCH):
+        try:
+            answers += ask_alone(node, questions[start : start + ALONE_A_BATCH], pin)
+        except Retryable as error:
+            failed.append(error)
+            break
     return answers
 
 

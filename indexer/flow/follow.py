@@ -257,9 +257,10 @@ def _move(db: Db, chain: Chain, where: Cursor, target: BlockRef, jump: Header | 
     with store.begin(db) as tx:
         cursor.lock(tx, where)
         if target.number > where.anchor.number:
-            # what an endpoint told of a branch that never was ours is asked again, now that ours is certain
+            # what an endpoint told of a branch that never was ours is asked again, now that ours is certain; new tokens
+            # go before it, as during a backfill it may be thousands
             strayed = tokens.strayed(tx, chain.id, where.anchor.number, target.number)
-            work.add(tx, "token", chain.name, strayed, Lane.LIVE, clock(tx))
+            work.add(tx, "token", chain.name, strayed, Lane.HISTORY, clock(tx))
             coverage.credit(tx, where.chain_id, where.anchor.number, target.number)
             readings.credit(tx, where.chain_id, where.anchor.number, target.number)
             pools.finalize(tx, where.chain_id, where.anchor.number, target.number, clock(tx))

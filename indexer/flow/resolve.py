@@ -6,7 +6,7 @@ token was asked again, alone, at a final block that is not older than the newest
 nothing is asked again until its own block is final.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,8 +14,8 @@ from indexer import store
 from indexer.dex import BY_NAME
 from indexer.errors import MethodOff, MissingData, Retryable
 from indexer.evm import erc20
-from indexer.evm.dialogue import Dialogue, together
-from indexer.flow.asking import Multicalls, ask_alone, ask_together
+from indexer.evm.dialogue import Dialogue, as_far_as, together
+from indexer.flow.asking import Multicalls, ask_alone_while, ask_together
 from indexer.known import Chain
 from indexer.model import Address, BlockRef, Claimed, Cursor, Lane, PoolAnswers, PoolKey, Token
 from indexer.ports import Node
@@ -23,15 +23,17 @@ from indexer.store import Db, cursor, pools, tokens, work
 from indexer.store.clock import Clock
 
 TOKENS_A_BATCH = {Lane.LIVE: 200, Lane.HISTORY: 1_000}
-"""By the slowest lane that a process serves: new pools wait for no crowd, history asks in as few requests as it can."""
-POOLS_A_BATCH = 100
+"""New pools wait for no crowd, history asks in as few requests as it can."""
+MOST_AGAIN = 200
+"""Of one batch: each takes a few requests of its own, and a batch has to end long before its lease does."""
+POOLS_A_BATCH = {Lane.LIVE: 100, Lane.HISTORY: 100}
 CONFIRM_SOONEST_S = 1.0
 CONFIRM_LATEST_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """What one batch came to. `full`: there may be more; `written` rows, of which `provisional` will be asked again."""
+    """What one batch came to. `full`: more may be due; `written` rows, of which `provisional` will be asked again."""
 
     asked: int = 0
     written: int = 0
@@ -43,6 +45,7 @@ class Resolved:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
     claimed: Claimed
+    more: bool
     cursor: Cursor
     first: tuple[Address, ...]
     again: tuple[Address, ...]
@@ -69,27 +72,32 @@ def resolve_tokens(
         return Resolved()
     if batch.claimed.full:
         full()
+    failed: list[Retryable] = []
     try:
-        read = _ask_tokens(node, chain, batch)
+        read = _ask_tokens(node, chain, batch, failed)
     except (Retryable, MethodOff) as error:
         _give_back(db, batch.claimed, clock, error)
         raise
     with store.begin(db) as tx:
-        return _write_tokens(tx, chain, batch, read, clock(tx))
+        done = _write_tokens(tx, chain, batch, _Read(read, failed), clock(tx))
+    if failed:
+        raise failed[0]
+    return done
 
 
 def _claim_tokens(tx: store.Tx, chain: Chain, now: datetime, lease_s: float, slowest: Lane) -> _Batch | None:
     where = cursor.read(tx, chain.id)
     if where is None:
         return None
-    most = TOKENS_A_BATCH[slowest]
-    claimed = work.claim(tx, "token", chain.name, limit=most, lease_s=lease_s, now=now, slowest=slowest)
-    if claimed is None:
+    found = _claim(tx, "token", chain, TOKENS_A_BATCH, lease_s, slowest, now)
+    if found is None:
         return None
+    claimed, more = found
     asked = tokens.to_ask(tx, chain.id, claimed.keys)
     since = tokens.mentioned(tx, chain.id, [token for token, again in asked if again])
     return _Batch(
         claimed=claimed,
+        more=more,
         cursor=where,
         first=tuple(token for token, again in asked if not again),
         again=tuple(Address(token) for token, block in since.items() if block <= where.anchor.number),
@@ -97,7 +105,29 @@ def _claim_tokens(tx: store.Tx, chain: Chain, now: datetime, lease_s: float, slo
     )
 
 
-def _ask_tokens(node: Node, chain: Chain, batch: _Batch) -> list[Token]:
+def _claim(
+    tx: store.Tx,
+    kind: str,
+    chain: Chain,
+    most: Mapping[Lane, int],
+    lease_s: float,
+    slowest: Lane,
+    now: datetime,
+) -> tuple[Claimed, bool] | None:
+    """What is due of the fastest lane that has anything due, and of no other: what is new waits for no crowd.
+
+    And whether there may be more, in this lane or in a slower one.
+    """
+    for lane in Lane:
+        if lane <= slowest:
+            claimed = work.claim(tx, kind, chain.name, limit=most[lane], lease_s=lease_s, now=now, slowest=lane)
+            if claimed is not None:
+                return claimed, claimed.full or lane < slowest
+    return None
+
+
+def _ask_tokens(node: Node, chain: Chain, batch: _Batch, failed: list[Retryable]) -> list[Token]:
+    """What the tokens say. Some are asked alone, as far as that goes: what ended it is put into `failed`."""
     read: list[Token] = []
     if batch.first:
         pin = _fresh_pin(node, batch.cursor)
@@ -106,8 +136,11 @@ def _ask_tokens(node: Node, chain: Chain, batch: _Batch) -> list[Token]:
         read += [_token(chain, *pair, pin, final=False) for pair in zip(batch.first, described, strict=True)]
     if batch.again:
         pin = batch.cursor.anchor
-        described = together(erc20.questions_of(batch.again), lambda asked: ask_alone(node, asked, pin))
-        read += [_token(chain, *pair, pin, final=True) for pair in zip(batch.again, described, strict=True)]
+        dialogues = erc20.questions_of(batch.again[:MOST_AGAIN])
+        told = as_far_as(dialogues, lambda asked: ask_alone_while(node, asked, pin, failed))
+        if failed and not read and not told:
+            raise failed[0]
+        read += [_token(chain, batch.again[at], each, pin, final=True) for at, each in told.items()]
     return read
 
 
@@ -149,11 +182,17 @@ def _as_of(token: Token, since: int, doubtful: bool) -> Token:
     return replace(token, provisional=True) if late or doubtful else token
 
 
-def _write_tokens(tx: store.Tx, chain: Chain, batch: _Batch, read: Sequence[Token], now: datetime) -> Resolved:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    tokens: Sequence[Token]
+    failed: Sequence[Retryable]
+
+
+def _write_tokens(tx: store.Tx, chain: Chain, batch: _Batch, read: _Read, now: datetime) -> Resolved:
     since = tokens.mentioned(tx, chain.id, batch.claimed.keys, lock=True)
     doubtful = _rewound(tx, batch.cursor)
     mine = work.mine(tx, batch.claimed, now)
-    ours = [_as_of(token, since[token.address], doubtful) for token in read if token.address in mine]
+    ours = [_as_of(token, since[token.address], doubtful) for token in read.tokens if token.address in mine]
     written = tokens.write(tx, ours, now)
     work.done(tx, batch.claimed, [token.address for token in ours if not token.provisional])
     waiting = [(token.address, since[token.address]) for token in ours if token.provisional]
@@ -161,14 +200,18 @@ def _write_tokens(tx: store.Tx, chain: Chain, batch: _Batch, read: Sequence[Toke
     if waiting:
         due = now + _until_final(chain, batch.cursor, max(block for _, block in waiting))
         work.again(tx, batch.claimed, [key for key, _ in waiting], due, "a negative waits for finality")
-    known = {token.address for token in read} | {address for address, _ in batch.early}
+    unread = {*batch.first, *batch.again}.difference(token.address for token in read.tokens)
+    if unread:
+        soon = now + timedelta(seconds=CONFIRM_SOONEST_S if read.failed else 0)
+        work.again(tx, batch.claimed, sorted(unread), soon, _why(read.failed[0]) if read.failed else "waits its turn")
+    known = {*batch.first, *batch.again} | {address for address, _ in batch.early}
     work.done(tx, batch.claimed, [key for key in batch.claimed.keys if key not in known])
     return Resolved(
-        asked=len(read),
+        asked=len(read.tokens),
         written=written,
         provisional=len(waiting),
         early=len(batch.early),
-        full=batch.claimed.full,
+        full=batch.more or bool(unread),
     )
 
 
@@ -194,10 +237,11 @@ def resolve_pools(
         if where is None:
             return Resolved()
         now = clock(tx)
-        claimed = work.claim(tx, "pool", chain.name, limit=POOLS_A_BATCH, lease_s=lease_s, now=now, slowest=slowest)
-        asked = pools.to_ask(tx, chain.id, claimed.keys) if claimed else []
-    if claimed is None:
+        found = _claim(tx, "pool", chain, POOLS_A_BATCH, lease_s, slowest, now)
+        asked = pools.to_ask(tx, chain.id, found[0].keys) if found else []
+    if found is None:
         return Resolved()
+    claimed, more = found
     if claimed.full:
         full()
     questions: list[tuple[PoolKey, Dialogue[PoolAnswers]]] = []
@@ -215,7 +259,8 @@ def resolve_pools(
         raise
     with store.begin(db) as tx:
         answers = [(key, answer) for (key, _), answer in zip(questions, told, strict=True)]
-        return _write_pools(tx, chain, claimed, where, answers, pin, clock(tx))
+        done = _write_pools(tx, chain, claimed, where, answers, pin, clock(tx))
+    return replace(done, full=more)
 
 
 def _write_pools(
@@ -241,7 +286,7 @@ def _write_pools(
         due = now + _until_final(chain, where, max(blocks[key] for key in early))
         work.again(tx, claimed, early, due, "a negative waits for finality")
     work.done(tx, claimed, sorted(mine.difference(early)))
-    return Resolved(asked=len(told), written=len(ours), early=len(early), full=claimed.full)
+    return Resolved(asked=len(told), written=len(ours), early=len(early))
 
 
 def _give_back(db: Db, claimed: Claimed, clock: Clock, error: Exception) -> None:
@@ -251,4 +296,8 @@ def _give_back(db: Db, claimed: Claimed, clock: Clock, error: Exception) -> None
     """
     with store.begin(db) as tx:
         due = clock(tx) + timedelta(seconds=CONFIRM_SOONEST_S)
-        work.again(tx, claimed, claimed.keys, due, f"{type(error).__name__}: {error}"[:200])
+        work.again(tx, claimed, claimed.keys, due, _why(error))
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]

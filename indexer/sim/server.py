@@ -7,6 +7,7 @@ register must hold.
 
 import asyncio
 import contextlib
+import gc
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -174,6 +175,8 @@ class Server:
 def serve(world: World, calendar: Calendar, port: int, *, ready: Callable[[int], None] = lambda _port: None) -> None:
     """Serve this world in this process until SIGTERM or SIGINT. `ready` is called once, with the port."""
     running = Running(world, calendar)
+    gc.collect()
+    gc.freeze()  # the past stays as it is: looking through all of it again would stop the nodes for seconds
     server = Server(world.sites, port=port, control=running, pump=running.pump)
 
     async def main() -> None:

@@ -278,7 +278,7 @@ def _write_work(
     lane = Lane.LIVE if source == "head" else Lane.HISTORY
     chain: str = facts.chain_name(tx, chain_id)
     sides = {side for pool in written for side in (pool.token0, pool.token1)}
-    fresh = sorted({*tokens.seen(tx, chain_id, sorted(sides), now), *doubted})
+    fresh = tokens.seen(tx, chain_id, sorted(sides), now)
     instruments.forget_pools(tx, chain_id, plan.taken)
     taken = set(plan.taken)
     again = (pool for pool in plan.revived + plan.moved if pool.key in taken)
@@ -286,6 +286,8 @@ def _write_work(
     asks = [pool.key for pool in written if pool.asks]
     work.add(tx, "pool", chain, asks, lane, now)
     work.add(tx, "token", chain, fresh, lane, now)
+    # during a backfill a fork puts thousands of answers in doubt, each to be confirmed alone: new tokens go before them
+    work.add(tx, "token", chain, doubted, Lane.HISTORY, now)
     if lane is Lane.LIVE:
         work.hurry(tx, "token", chain, sorted(sides.difference(fresh)), lane)
     return len(fresh), len(asks)

@@ -73,10 +73,20 @@ class World:
         return history.scan(self.db, node or self.node(), self.chain, ranges, self.clock, lease_s=LEASE_S, **decided)
 
     def tokens(self, node=None):
-        return resolve.resolve_tokens(self.db, node or self.node(), self.chain, self.clock, lease_s=LEASE_S)
+        return self._batches(resolve.resolve_tokens, node or self.node())
 
     def pools(self, node=None):
-        return resolve.resolve_pools(self.db, node or self.node(), self.chain, self.clock, lease_s=LEASE_S)
+        return self._batches(resolve.resolve_pools, node or self.node())
+
+    def _batches(self, verb, node):
+        """Batch after batch, as a task does, and what they came to together."""
+        done = verb(self.db, node, self.chain, self.clock, lease_s=LEASE_S)
+        asked, written, provisional, early = done.asked, done.written, done.provisional, done.early
+        while done.full:
+            done = verb(self.db, node, self.chain, self.clock, lease_s=LEASE_S)
+            asked, written = asked + done.asked, written + done.written
+            provisional, early = provisional + done.provisional, early + done.early
+        return resolve.Resolved(asked=asked, written=written, provisional=provisional, early=early)
 
     def entries(self, first=1, last=None):
         return list(self.ledger.view().entries(first, self.ledger.head.number if last is None else last))

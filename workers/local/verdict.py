@@ -37,7 +37,7 @@ CLOCK: Mapping[str, tuple[str, ...]] = {
     "pools": _POOL_CLOCK,
     "new_pools": _POOL_CLOCK,
     "tokens": ("answered_block", "answered_block_hash", "first_seen", "resolved_at"),
-    "instruments": ("first_seen",),
+    "instruments": ("first_seen", "last_updated"),
     "rejected_logs": ("seen_at", "reason"),
     "chain_status": (
         *("head_at", "safe", "finalized_moved_at", "tip_at", "tip_moved_at", "seen_at"),
@@ -46,6 +46,14 @@ CLOCK: Mapping[str, tuple[str, ...]] = {
     "coverage": ("listened_from", "audited_blocks", "audited_percent"),
 }
 """Columns that say when or through whom something was learned, which the truth does not know. `reason` is prose."""
+
+OF_VENUES = frozenset(
+    {
+        *("venues", "venue_runs", "listings", "listing_versions", "listing_changes", "trading_rules", "identifiers"),
+        *("options_chain", "upcoming", "assets", "asset_identifiers", "venue_codes", "same_asset"),
+    },
+)
+"""Views of what venues list, of which chains know nothing."""
 
 NEW_FOR = timedelta(hours=24)
 LONGEST_VALUE = 60
@@ -130,8 +138,9 @@ def differences_of(view: str, wanted: Rows, found: Rows) -> Iterator[str]:
 def _read(connection: psycopg.Connection[Row]) -> tuple[dict[str, Rows], datetime]:
     names = connection.execute("select viewname from pg_views where schemaname = 'api' order by 1").fetchall()
     found: dict[str, Rows] = {}
-    for view in (str(row["viewname"]) for row in names):
-        rows = connection.execute(sql.SQL("select * from api.{}").format(sql.Identifier(view))).fetchall()
+    for view in sorted({str(row["viewname"]) for row in names} - OF_VENUES):
+        half = sql.SQL("where dex is not null" if view == "instruments" else "")
+        rows = connection.execute(sql.SQL("select * from api.{} {}").format(sql.Identifier(view), half)).fetchall()
         keys = KEYS.get(view)
         found[view] = {} if keys is None else {tuple(row[name] for name in keys): row for row in rows}
         if keys is None or len(found[view]) != len(rows):
