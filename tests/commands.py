@@ -12,11 +12,11 @@ from workers.cli import gazetteer
 
 @contextmanager
 def settled(monkeypatch, **env: str) -> Iterator[None]:
-    """Settings read anew from this environment, and forgotten afterwards."""
+    """Settings read anew from this environment, and forgotten afterwards. No venue is listed unless it says so."""
     for name in list(os.environ):
         if name.startswith("GAZETTEER_"):
             monkeypatch.delenv(name)
-    for name, value in env.items():
+    for name, value in ({"GAZETTEER_VENUES": "none"} | env).items():
         monkeypatch.setenv(name, value)
     close()
     yield

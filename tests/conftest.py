@@ -16,6 +16,7 @@ from workers.app import app
 from workers.local.postgres import Postgres
 from workers.local.valkey import Valkey
 
+os.environ["GAZETTEER_VENUES"] = "none"  # no test asks a real exchange: whoever lists venues says where they are
 SHARED = Path(__file__).parents[2] / "shared"
 TEMPLATE = "gazetteer_template"
 SCATTERED = ("test_simulation", "test_planted")

@@ -18,7 +18,8 @@ class Role:
 
     def __init__(self, log: Path, env: Mapping[str, str], *words: str) -> None:
         self.log = log
-        self._env = {key: value for key, value in os.environ.items() if not key.startswith("GAZETTEER_")} | dict(env)
+        self._env = {key: value for key, value in os.environ.items() if not key.startswith("GAZETTEER_")}
+        self._env |= {"GAZETTEER_VENUES": "none"} | dict(env)
         self._argv = [sys.executable, "-P", "-m", "workers", *words]
         self.process = self._start()
 

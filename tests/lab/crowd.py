@@ -143,7 +143,6 @@ def gather(db: Db, root: Path, *, database_url: str, broker_url: str, habits: Ha
         "GAZETTEER_CONFIG": str(root / "gazetteer.toml"),
         "GAZETTEER_DATABASE_URL": database_url,
         "GAZETTEER_BROKER_URL": broker_url,
-        "GAZETTEER_VENUES": "none",
         "GAZETTEER_CHAINS": NAME,
     }
     return Crowd(db=db, env=env, root=root, server=server, ledger=ledger, endpoints=endpoints, growth=growth)

@@ -45,7 +45,6 @@ def running(
         "GAZETTEER_CONFIG": str(config),
         "GAZETTEER_DATABASE_URL": database_url,
         "GAZETTEER_BROKER_URL": broker_url,
-        "GAZETTEER_VENUES": "none",
     }
     words = {f"follow.{site.chain.name}": ("follow", site.chain.name) for site in sites}
     words["worker.live"] = ("worker", "--lane", "live", "--concurrency", "2")
