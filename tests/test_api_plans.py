@@ -145,7 +145,7 @@ def test_a_question_is_answered_by_its_index(register_of_a_million, question):
         (f"select pool_id, symbol from api.pools where pool_id = '{RARE}'", {"pools", "tokens"}),
         (f"select pool_id, chain from api.pools where pool_id = '{RARE}'", {"pools", "chains"}),
         (f"select pool_id, other_address from api.pool_tokens where token_address = '{RARE}'", {"pools"}),
-        ("select natural_key from api.instruments where hash = 1", {"instruments", "pools"}),
+        ("select natural_key from api.instruments where hash = 1", {"instruments", "pools", "listings"}),
         (f"select symbol, decimals from api.tokens where address = '{RARE}'", {"tokens"}),
         ("select tx, id, kind from api.events where (tx, id) > (1, 1) order by tx, id limit 9", {"events"}),
     ],

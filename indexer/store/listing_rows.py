@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -23,6 +24,9 @@ NUMBERS = ("multiplier", "strike")
 DATES = ("expires_on", "expires_at", "list_at", "delist_at")
 RULES = ("tick_size", "lot_size", "min_size", "max_size", "min_notional", "max_notional")
 DETAILS = ("company_name", "sector", "industry", "market_cap_currency")
+
+_PLAIN, _NUMBERS, _DATES = attrgetter(*PLAIN), attrgetter(*NUMBERS), attrgetter(*DATES)
+_RULES, _DETAILS = attrgetter(*RULES), attrgetter(*DETAILS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +84,13 @@ def _staged(listing: Listing) -> Staged:
 
 
 def _identity(listing: Listing) -> dict[str, Any]:
-    told: dict[str, Any] = {}
-    for name in PLAIN:
-        value = getattr(listing, name)
-        if value is not None:
-            told[name] = value
-    for name in NUMBERS:
-        value = getattr(listing, name)
-        if value is not None:
-            told[name] = _number(value)
-    for name in DATES:
-        value = getattr(listing, name)
-        if value is not None:
-            told[name] = _moment(value)
+    told = {name: value for name, value in zip(PLAIN, _PLAIN(listing), strict=True) if value is not None}
+    for name, number in zip(NUMBERS, _NUMBERS(listing), strict=True):
+        if number is not None:
+            told[name] = _number(number)
+    for name, date_or_moment in zip(DATES, _DATES(listing), strict=True):
+        if date_or_moment is not None:
+            told[name] = _moment(date_or_moment)
     if listing.identifiers:
         told["identifiers"] = sorted({(each.scheme, each.value) for each in listing.identifiers})
     if listing.attrs:
@@ -101,18 +99,16 @@ def _identity(listing: Listing) -> dict[str, Any]:
 
 
 def _rules(rules: Rules) -> dict[str, Any]:
-    told: dict[str, Any] = {}
-    for name in RULES:
-        value = getattr(rules, name)
-        if value is not None:
-            told[name] = _number(value)
+    told: dict[str, Any] = {
+        name: _number(value) for name, value in zip(RULES, _RULES(rules), strict=True) if value is not None
+    }
     if rules.more:
         told["more"] = rules.more
     return told
 
 
 def _details(details: Details) -> dict[str, Any]:
-    told = {name: getattr(details, name) for name in DETAILS if getattr(details, name) is not None}
+    told = {name: value for name, value in zip(DETAILS, _DETAILS(details), strict=True) if value is not None}
     if details.market_cap is not None:
         told["market_cap"] = _number(details.market_cap)
     return told
@@ -127,7 +123,9 @@ def _number(value: Decimal) -> str:
 
 
 def _moment(value: date) -> str:
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value.isoformat()
+    if isinstance(value, datetime) and value.tzinfo is not UTC:
+        return value.astimezone(UTC).isoformat()
+    return value.isoformat()
 
 
 def _told(facts: dict[str, Any]) -> bytes | None:

@@ -192,7 +192,11 @@ listings = Table(
     Index(None, "stable_id"),
     Index(None, "venue", "base"),
     Index(
-        "ix_listings_options", "underlying", "expires_on", "strike", postgresql_where=text("option_right is not null")
+        "ix_listings_underlying",
+        "underlying",
+        "expires_on",
+        "strike",
+        postgresql_where=text("underlying is not null"),
     ),
     Index("ix_listings_list_at", "list_at", postgresql_where=text("list_at is not null")),
     Index("ix_listings_delist_at", "delist_at", postgresql_where=text("delist_at is not null")),

@@ -147,9 +147,9 @@ TABLES = """
     ) WITH (fillfactor = 80);
     CREATE INDEX ix_listings_delist_at ON gazetteer.listings (delist_at) WHERE delist_at is not null;
     CREATE INDEX ix_listings_list_at ON gazetteer.listings (list_at) WHERE list_at is not null;
-    CREATE INDEX ix_listings_options ON gazetteer.listings (underlying, expires_on, strike) WHERE option_right is not null;
     CREATE INDEX ix_listings_stable_id ON gazetteer.listings (stable_id);
     CREATE INDEX ix_listings_symbol ON gazetteer.listings (symbol);
+    CREATE INDEX ix_listings_underlying ON gazetteer.listings (underlying, expires_on, strike) WHERE underlying is not null;
     CREATE INDEX ix_listings_venue_base ON gazetteer.listings (venue, base);
     CREATE UNIQUE INDEX uq_listings_latest ON gazetteer.listings (venue, scope, stable_id) WHERE latest;
 

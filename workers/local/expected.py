@@ -19,6 +19,12 @@ Truths = Sequence[Mapping[str, Any]]
 
 NATIVE = f"0x{ZERO.hex()}"
 
+OF_LISTINGS = (
+    *("venue_status", "tradable", "settle_symbol", "currency", "underlying", "tracks", "multiplier", "expiry_date"),
+    *("expires_at", "strike_price", "option_type", "mic", "company_name", "sector", "market_cap"),
+)
+"""Columns of `api.instruments` that only venues fill."""
+
 
 def pools(truths: Truths) -> Rows:
     """Every announced pool, with what its tokens say; all of them final."""
@@ -74,14 +80,20 @@ def instruments(truths: Truths) -> Rows:
     """One for each pool."""
     same = ("symbol", "pool_address", "token0_address", "token1_address", "dex", "token0_decimals", "token1_decimals")
     more = ("pair", "fee_ppm", "fee_kind", "created_block", "created_at", "chain", "chain_id")
+    sides = ("base_symbol", "quote_symbol")
     found: Rows = {}
     for key, pool in pools(truths).items():
         natural_key = pool_natural_key(pool["chain"], pool["dex"], bytes.fromhex(pool["pool_id"][2:]))
         found[key] = {
-            **{name: pool[name] for name in (*same, *more)},
+            **{name: pool[name] for name in (*same, *more, *sides)},
+            **dict.fromkeys(OF_LISTINGS),
             "exchange": pool["dex"],
             "asset_type": "crypto",
+            "asset_class": "crypto",
             "inst_class": "amm_pool",
+            "scope": pool["chain"],
+            "generation": 0,
+            "status": "active",
             "identifier": pool["pool_id"],
             "natural_key": natural_key,
             "hash": instrument_hash(natural_key),

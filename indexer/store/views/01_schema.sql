@@ -10,7 +10,7 @@ begin
     if views is not null then
         execute 'drop view ' || views;
     end if;
-    drop function if exists api.addr(text), api.keccak256(bytea);
+    drop function if exists api.addr(text), api.keccak256(bytea), api.instruments_asof(timestamptz);
     drop schema api;
 end
 $$;

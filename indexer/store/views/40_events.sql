@@ -12,7 +12,8 @@ select
     '0x' || encode(e.subject, 'hex') as subject,
     e.block_number,
     e.source,
-    e.at
+    e.at,
+    e.natural_key
 from gazetteer.events e
 left join gazetteer.chains c on c.chain_id = e.chain_id
 where e.tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
