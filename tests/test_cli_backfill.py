@@ -13,6 +13,7 @@ from sqlalchemy import text
 from indexer import known, store
 from indexer.errors import Refused
 from indexer.flow import follow
+from indexer.flow.plan import cost
 from indexer.sim.endpoint import Endpoint
 from indexer.sim.faults import Fault
 from indexer.sim.ledger import Habits, Ledger
@@ -21,11 +22,12 @@ from indexer.sim.world import Site
 from indexer.store import consent
 from indexer.store import plan as rows
 from tests.commands import close, run, settled
+from tests.lab.terminal import CTRL_C, Terminal
 from tests.roles import Role, eventually
 from workers import wiring
-from workers.cli.progress import ChainProgress
+from workers.cli.progress import ChainProgress, heading
 from workers.local.world import write_settings
-from workers.plan import plan_lines
+from workers.plan import ChainPlan, EndpointPlan, plan_lines, shown
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +132,7 @@ def test_the_dry_plan_says_what_each_endpoint_serves_and_writes_nothing(db, ledg
     final = ledger.view().finalized
     assert lines[0] == f"ethereum: {final:,} of {final:,} blocks missing (0.00 % read)"
     assert "127.0.0.1" in lines[1]
-    assert lines[2] == "    8 requests, 0.0 h (serves 32,000 blocks at once)"
+    assert lines[2] == "    8 requests, under 1 min (serves 32,000 blocks at once)"
     assert "#2" in lines[3]
     assert "(serves 2,000 blocks at once)" in lines[4]
     assert lines[4].split()[0] == str(4 * -(-final // 2_000))
@@ -145,10 +147,35 @@ def test_the_dry_plan_says_what_each_endpoint_serves_and_writes_nothing(db, ledg
 @pytest.mark.usefixtures("place")
 def test_without_asking_the_plan_is_between_two_bounds_and_says_on_what_it_stands():
     lines = plan_lines()
-    assert re.fullmatch(r"    4 to 240 requests, 0\.0 h to 0\.0 h", lines[2]), lines
+    assert re.fullmatch(r"    4 to 240 requests, under 1 min", lines[2]), lines
     assert "disk: not known before something was read" in lines[5]
-    assert "Assumed: 250 requests a second at one endpoint for history" in lines[6]
-    assert "serves 1,000 to 100,000 blocks at once" in lines[-1]
+    assert lines[6].startswith("Assumed: 250 requests a second at one endpoint for history (half of")
+    stands_on = " ".join(lines[6:])
+    assert "An endpoint that was not asked serves 1,000 to 100,000 blocks at once." in stands_on
+    assert "Audits then read it once more, through other endpoints" in stands_on, "there are two endpoints"
+    assert max(map(len, lines)) < 80
+
+
+@pytest.mark.usefixtures("place")
+def test_a_plan_of_many_words_is_broken_between_them(monkeypatch):
+    place = "a-name-that-is-much-longer-than-a-terminal-is-wide." * 2 + "example"
+    monkeypatch.setenv("GAZETTEER_RPC_ETHEREUM", "http://127.0.0.1:9,http://127.0.0.1:7,http://127.0.0.1:5")
+    close()
+    lines = plan_lines()
+    assert lines[0].startswith("ethereum: no endpoint answers (")
+    assert max(map(len, lines)) < 80
+    assert len(lines) > 1
+    assert all(line.startswith("  ") for line in lines[1:])
+    why = "the endpoint said that it is not able to answer this kind of question on this plan of yours today"
+    of = ChainPlan(
+        chain="ethereum",
+        missing=rows.Missing(total=10, blocks=5, holes=1, first_block=0, lowest=0, newest=4),
+        endpoints=(EndpointPlan(name=place, keyed=True, allowed=True, cost=cost(5, requests_per_s=1), failed=why),),
+    )
+    told = shown([of])
+    assert f"  {place}" in told, "half a name is of no use"
+    assert why in " ".join(line.strip() for line in told)
+    assert max(len(line) for line in told if place not in line) < 80
 
 
 @pytest.mark.usefixtures("place")
@@ -223,6 +250,7 @@ def test_a_keyed_endpoint_is_spent_only_after_yes_and_then_at_once(db, monkeypat
     assert not wiring.endpoints("ethereum", "history").count
     refused = run("backfill")
     assert "nobody consented: --yes" in refused.stderr
+    assert "nothing that can be read" in str(refused.exception), "and nobody is left to wait for nothing"
     assert not decided(db).keyed
     assert run("backfill", "--here", "--yes").exit_code == 0
     assert decided(db).keyed
@@ -295,9 +323,13 @@ def test_progress_says_rate_time_to_go_and_the_date_reached_in_80_columns():
     told = progress.line()
     assert progress.per_s == 100_000
     assert told.split() == [
-        "ethereum", "#...........", "11.33", "%", "399,000,000", "left", "100,000/s", "1:06:30", "2021-05-04",
+        "ethereum", "#...........", "11.33", "%", "399,000,000", "100,000", "1:06:30", "2021-05-04",
     ]  # fmt: skip
-    assert len(told) < 80
+    assert len(told) == len(heading()) < 80
+    progress.chain = "binance-smart-chain"
+    assert progress.line().startswith("binance-… #")
+    assert progress.line(119).startswith("binance-smart-chain  ####....")
+    assert len(progress.line(119)) == len(heading(119)) < 120
 
 
 @pytest.mark.usefixtures("place")
@@ -311,3 +343,78 @@ def test_the_date_reached_is_of_the_lowest_block_above_the_hole(db, ledger):
     first = next(each for each in ledger.view().entries(40_000, 60_000) if each.kind == "pool")
     assert abs(reached.timestamp() - ledger.view().block(first.log.block_number).timestamp_s) <= 12 * 1_000
     assert json.loads(run("status", "--json").stdout)["chains"][0]["blocks_to_read"] == 0
+
+
+# on a real terminal
+
+SIZES = [(24, 80), (40, 120)]
+
+
+@pytest.fixture
+def only_keyed(place, server):
+    """The environment of a register whose only endpoint has a key."""
+    return place | {"GAZETTEER_RPC_ETHEREUM": f"http://{server.address}/{KEY}"}
+
+
+def whole(screen, columns):
+    """No line is broken by the terminal, and none holds the key."""
+    assert KEY not in screen
+    return all(len(line) < columns for line in screen.splitlines())
+
+
+@pytest.mark.parametrize(("rows", "columns"), SIZES)
+def test_a_person_who_says_yes_has_seen_the_price_and_history_is_read(db, only_keyed, tmp_path, rows, columns):
+    with Terminal(tmp_path, only_keyed, "backfill", "--here", rows=rows, columns=columns) as terminal:
+        screen = terminal.until("[y/N]:")
+        assert "requests," in screen, "what it costs is said before it is asked for"
+        assert "(keyed)" in screen
+        assert len(screen.splitlines()) <= rows
+        assert not decided(db).keyed
+        terminal.press("y\r")
+        assert terminal.end() == 0, terminal.screen()
+    assert whole(terminal.screen(), columns), terminal.screen()
+    assert decided(db).keyed
+    assert missing(db).blocks == 0
+
+
+def test_a_person_who_says_no_is_told_and_nothing_is_read(db, only_keyed, tmp_path):
+    with Terminal(tmp_path, only_keyed, "backfill", "--here") as terminal:
+        terminal.until("[y/N]:")
+        terminal.press("n\r")
+        assert terminal.end() == 2
+    assert "nobody consented: --yes" in terminal.screen()
+    assert whole(terminal.screen(), 80)
+    assert not decided(db).keyed
+    with store.begin(db) as tx:
+        assert tx.execute(text("select count(*) from gazetteer.pools")).scalar_one() == 0
+
+
+def test_ctrl_c_at_the_question_decides_nothing_and_says_so(db, only_keyed, tmp_path):
+    with Terminal(tmp_path, only_keyed, "backfill", "--since", "40000", "--here") as terminal:
+        terminal.until("[y/N]:")
+        terminal.press(CTRL_C)
+        assert terminal.end() == 130
+    assert "nothing was decided for ethereum, and nothing is read" in terminal.screen()
+    assert "Traceback" not in terminal.output
+    assert (decided(db).keyed, decided(db).floor) == (False, None)
+
+
+@pytest.mark.parametrize(("rows", "columns"), SIZES)
+def test_progress_is_one_line_a_chain_that_is_drawn_over_itself(db, place, server, tmp_path, rows, columns):
+    capped = {"GAZETTEER_RPC_ETHEREUM": f"http://{server.address}/b"}
+    slow = place | capped | {"GAZETTEER_REQUESTS_PER_S": "8", "GAZETTEER_PROCESSES": "1"}
+    with Terminal(tmp_path, slow, "backfill", "--here", rows=rows, columns=columns) as terminal:
+        terminal.until("blocks left")
+        terminal.until("0:0")  # a time to go
+        terminal.press(CTRL_C)
+        assert terminal.end() == 0
+    screen = terminal.screen()
+    assert whole(screen, columns), screen
+    lines = screen.splitlines()
+    (heading,) = [line for line in lines if line.startswith("chain")]
+    (line,) = [line for line in lines if line.startswith("ethereum")]
+    assert len(line) <= len(heading) < columns
+    assert lines[-1] == "nothing is lost: gazetteer backfill --here goes on from here"
+    assert "Traceback" not in terminal.output
+    assert "\x1b[?25h" in terminal.output, "the cursor came back"
+    assert missing(db).blocks > 0

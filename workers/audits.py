@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from indexer.store.health import Count
-from workers.why import span
+from workers.wording import span
 
 MOST_ENDPOINTS = 8
 """So many are spoken of for each chain; `api.endpoint_health` has all."""

@@ -20,12 +20,13 @@ from indexer.store.plan import Missing
 from indexer.wire.node import HttpNode
 from indexer.wire.redact import redacted
 from workers import wiring
+from workers.wording import folded
 
 ASKED_AT_ONCE = 8
 GIGABYTE = 10**9
 MEGABYTE = 10**6
 FEWEST_BLOCKS = 1_000
-LONGEST_REASON = 50
+WIDTH = 79
 
 Since = int | datetime
 
@@ -207,7 +208,10 @@ def _pools(found: _Found, missing: Missing, learned: Sequence[Learned]) -> int |
 
 
 def shown(plans: Sequence[ChainPlan]) -> list[str]:
-    """The plans in lines of less than 80 columns, and what their numbers stand on."""
+    """The plans in lines of less than 80 columns, and what their numbers stand on.
+
+    Only the name of an endpoint may be longer, as half a name is of no use.
+    """
     lines = [line for each in plans for line in _chain_lines(each)]
     priced = any(of.missing is not None and of.missing.blocks and of.endpoints for of in plans)
     return [*lines, *_assumed(plans)] if priced else lines
@@ -216,7 +220,7 @@ def shown(plans: Sequence[ChainPlan]) -> list[str]:
 def _chain_lines(of: ChainPlan) -> list[str]:
     """One chain's plan, in lines of less than 80 columns."""
     if of.missing is None:
-        return [f"{of.chain}: {of.why}"[:79]]
+        return folded(f"{of.chain}: {of.why}", WIDTH, "  ")
     if of.missing.blocks == 0:
         return [f"{of.chain}: nothing is missing of {of.missing.total:,} blocks"]
     lines = [
@@ -232,18 +236,21 @@ def _chain_lines(of: ChainPlan) -> list[str]:
 def _endpoint_lines(of: EndpointPlan) -> list[str]:
     if not of.allowed:
         why = "has a key: its quota is spent on history only by consent (--yes)" if of.keyed else "not used for history"
-        return [f"  {of.name}"[:79], f"    {why}"]
+        return [f"  {of.name}", f"    {why}"]
     if of.failed is not None:
-        return [f"  {of.name}"[:79], f"    cannot be asked now: {of.failed}"[:79]]
+        return [f"  {of.name}", *folded(f"    cannot be asked now: {of.failed}", WIDTH, "      ")]
     (least, most), (hours_least, hours_most) = of.cost.requests, of.cost.hours
     if of.learned is not None:
         told = f"{least:,} requests, {_hours(hours_least)} (serves {of.learned.span:,} blocks at once)"
     else:
-        told = f"{least:,} to {most:,} requests, {_hours(hours_least)} to {_hours(hours_most)}"
-    return [f"  {of.name}{' (keyed)' if of.keyed else ''}"[:79], f"    {told}"]
+        times = dict.fromkeys((_hours(hours_least), _hours(hours_most)))
+        told = f"{least:,} to {most:,} requests, {' to '.join(times)}"
+    return [f"  {of.name}{' (keyed)' if of.keyed else ''}", f"    {told}"]
 
 
 def _hours(hours: float) -> str:
+    if hours < 1:
+        return "under 1 min" if hours * 60 < 1 else f"{hours * 60:.0f} min"
     return f"{hours:,.1f} h" if hours < 100 else f"{hours:,.0f} h"  # noqa: PLR2004 - three digits are enough
 
 
@@ -257,10 +264,14 @@ def _disk(of: ChainPlan) -> str:
 def _assumed(plans: Sequence[ChainPlan]) -> list[str]:
     """What the numbers stand on."""
     per_s = wiring.settings().requests_per_s
-    lines = [
-        f"Assumed: {HISTORY_SHARE * per_s:g} requests a second at one endpoint for history (half of",
-        "requests_per_s: the head goes first), one endpoint alone doing all of it.",
-    ]
+    told = (
+        f"Assumed: {HISTORY_SHARE * per_s:g} requests a second at one endpoint for history (half of requests_per_s: "
+        "the head goes first), one endpoint alone doing all of it."
+    )
     if any(each.allowed and each.learned is None for of in plans for each in of.endpoints):
-        lines.append(f"An endpoint that was not asked serves {FIRST_SPAN:,} to {LARGEST_SPAN:,} blocks at once.")
-    return lines
+        told += f" An endpoint that was not asked serves {FIRST_SPAN:,} to {LARGEST_SPAN:,} blocks at once."
+    others = min(wiring.settings().witnesses, max(sum(each.allowed for each in of.endpoints) for of in plans)) - 1
+    if others > 0:
+        again = "once" if others == 1 else f"{others} times"
+        told += f" Audits then read it {again} more, through other endpoints, while nothing else is left to read."
+    return folded(told, WIDTH)

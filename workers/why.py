@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from workers.wording import span
+
 SILENT_S = 30.0
 STALLED_DEPTHS = 3
 """Finality counts as stalled when it did not move for so many times its usual depth."""
@@ -89,12 +91,3 @@ def _rest(of: Facts) -> str:
 
 def _s(count: int) -> str:
     return "" if count == 1 else "s"
-
-
-def span(seconds: float) -> str:
-    """As a person would say it, by the largest unit: 3 days, 1 hour."""
-    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {name}{_s(count)}"
-    return f"{int(seconds)} second{_s(int(seconds))}"

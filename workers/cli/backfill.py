@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,12 +17,15 @@ from workers import wiring
 from workers.cli.place import data_dir as with_data_dir
 from workers.cli.shown import safe
 from workers.local import data
-from workers.plan import ChainPlan, Since
+from workers.plan import WIDTH, ChainPlan, Since
+from workers.wording import folded
 
 WORKER_S = 0.5
 WORKER_TRIES = 10
 """A worker that is just starting is waited for: so often, so long each time."""
 KICKS = 4
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
 NO_WORKER = "no worker answers; start one: gazetteer worker (or read in this process: --here)"
 
 
@@ -115,9 +118,8 @@ def _read(asked: _Asked) -> None:
     for each in plans:
         if each.why is not None:
             click.echo(f"{each.chain}: {safe(each.why)}", err=True)
-    if not asked.simulated:
-        _decide(asked, plans)
-    known = [each.chain for each in plans if each.missing is not None]
+    unread = () if asked.simulated else _decide(asked, plans)
+    known = [each.chain for each in plans if each.missing is not None and each.chain not in unread]
     if not known:
         raise Refused("there is nothing that can be read now")
     from workers.cli import progress  # noqa: PLC0415 - rich, only where something is shown
@@ -128,8 +130,12 @@ def _read(asked: _Asked) -> None:
         progress.watch(known, tokens=asked.tokens)
 
 
-def _decide(asked: _Asked, plans: Sequence[ChainPlan]) -> None:
-    """Keep what the operator decided, and give a chain that was never followed its anchor."""
+def _decide(asked: _Asked, plans: Sequence[ChainPlan]) -> frozenset[str]:
+    """Keep what the operator decided, and give a chain that was never followed its anchor.
+
+    Returns the chains that cannot be read for want of consent.
+    """
+    unread = set()
     for each in plans:
         if each.missing is None:
             continue
@@ -140,15 +146,27 @@ def _decide(asked: _Asked, plans: Sequence[ChainPlan]) -> None:
         _anchored(each.chain)
         if each.waits_for_consent and not consented:
             click.echo(f"{each.chain}: its endpoints have keys, and nobody consented: --yes", err=True)
+            unread.add(each.chain)
+    return frozenset(unread)
 
 
 def _consents(asked: _Asked, of: ChainPlan) -> bool:
     if asked.yes or not sys.stdin.isatty():
         return asked.yes
-    for line in planning.shown([of]):
+    keyed = [each.name for each in of.endpoints if each.keyed]
+    # what is asked for is shown with its price, as if it were allowed
+    for line in planning.shown([replace(of, endpoints=tuple(replace(each, allowed=True) for each in of.endpoints))]):
         click.echo(line)
-    names = ", ".join(each.name for each in of.endpoints if each.keyed)
-    return click.confirm(f"May the quota of {names} be spent on {of.chain}'s history?", default=False)
+    quota = f"the quota of {keyed[0]}" if len(keyed) == 1 else f"the quotas of these {len(keyed)} keyed endpoints"
+    click.echo()
+    *before, last = folded(f"May {quota} be spent on {of.chain}'s history?", WIDTH - len(" [y/N]: "))
+    for line in before:
+        click.echo(line)
+    try:
+        return click.confirm(last, default=False)
+    except click.Abort:
+        click.echo(f"\nnothing was decided for {of.chain}, and nothing is read", err=True)
+        sys.exit(INTERRUPTED)
 
 
 def _anchored(name: str) -> None:

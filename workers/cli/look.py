@@ -20,10 +20,11 @@ from workers import audits, wiring
 from workers.audits import Audits
 from workers.cli.place import data_dir as with_data_dir
 from workers.cli.place import register
-from workers.cli.shown import folded, json_text, safe
+from workers.cli.shown import json_text, safe
 from workers.local import data
-from workers.why import Facts, span
+from workers.why import Facts
 from workers.why import why as sentence
+from workers.wording import folded, span
 
 WIDTH = 79
 LABEL = 16

@@ -22,11 +22,14 @@ from indexer.store import consent, work
 from indexer.store import plan as rows
 from indexer.store.plan import Missing
 from workers import wiring
+from workers.wording import folded
 
 LOOK_S = 1.0
 PLAIN_EVERY_S = 10.0
 RATE_OVER_S = 60.0
-BAR = 12
+WIDTH = 79
+NAME, LONGEST_NAME = 9, 20
+BAR, LONGEST_BAR = 12, 40
 GOES_ON = "nothing is lost: workers go on, and gazetteer backfill shows how far they are"
 GOES_ON_HERE = "nothing is lost: gazetteer backfill --here goes on from here"
 
@@ -55,17 +58,17 @@ class ChainProgress:
         (began, before), (now, left) = self.seen[0], self.seen[-1]
         return max(before - left, 0) / (now - began) if now > began else 0.0
 
-    def line(self) -> str:
-        """The chain in 79 columns: bar, percent, blocks left, blocks a second, time to go, date reached."""
+    def line(self, width: int = WIDTH) -> str:
+        """The chain as `heading` says. What is wider than 79 columns lengthens its name first, then the bar."""
+        wide, length = _widths(width)
+        name = self.chain if len(self.chain) <= wide else f"{self.chain[: wide - 1]}…"
         if self.missing is None:
-            return f"{self.chain[:9]:<9} nothing to read yet"
-        done = int(BAR * self.missing.percent / 100)
-        bar = "#" * done + "." * (BAR - done)
-        left = f"{self.missing.blocks:,} left"
-        rate = f"{self.per_s:,.0f}/s"
+            return f"{name:<{wide}} nothing to read yet"
+        done = int(length * self.missing.percent / 100)
+        bar = "#" * done + "." * (length - done)
         reached = self.reached.strftime("%Y-%m-%d") if self.reached else "-"
-        words = (f"{self.chain[:9]:<9} {bar} {self.missing.percent:6.2f} %", f"{left:>16}", f"{rate:>9}")
-        return " ".join((*words, f"{self._eta():>8}", f"{reached:>10}"))[:79]
+        words = (f"{name:<{wide}} {bar} {self.missing.percent:6.2f} %", f"{self.missing.blocks:>13,}")
+        return " ".join((*words, f"{self.per_s:>10,.0f}", f"{self._eta():>9}", f"{reached:>10}"))
 
     def _eta(self) -> str:
         if self.missing is None or self.missing.blocks == 0:
@@ -75,6 +78,19 @@ class ChainProgress:
         seconds = self.missing.blocks / self.per_s
         days, rest = divmod(int(seconds), 86_400)
         return f"{days} d {rest // 3600} h" if days else f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+
+
+def heading(width: int = WIDTH) -> str:
+    """What stands above the lines of all chains."""
+    wide, length = _widths(width)
+    columns = f"{'blocks left':>13} {'a second':>10} {'to go':>9} {'back to':>10}"
+    return f"{'chain':<{wide}} {'read':<{length + 9}} {columns}"
+
+
+def _widths(width: int) -> tuple[int, int]:
+    """Columns of the name and of the bar."""
+    name = min(NAME + max(width - WIDTH, 0), LONGEST_NAME)
+    return name, min(BAR + max(width - WIDTH - (name - NAME), 0), LONGEST_BAR)
 
 
 def watch(names: Sequence[str], *, tokens: bool = False) -> None:
@@ -146,7 +162,7 @@ def _scan(name: str) -> bool:
     return isinstance(done, history.Scanned)
 
 
-def _look(progress: Sequence[ChainProgress], show: Callable[[Sequence[str], bool], None]) -> bool:
+def _look(progress: Sequence[ChainProgress], show: "Show") -> bool:
     """Read and show where the chains are; whether nothing is missing anywhere."""
     try:
         with store.begin(wiring.db()) as tx:
@@ -159,33 +175,46 @@ def _look(progress: Sequence[ChainProgress], show: Callable[[Sequence[str], bool
                     reached = rows.time_near(tx, of.id, low or 0)
                 each.look(missing, reached, time.monotonic())
     except DatabaseUnavailable as error:
-        show([f"the database is away ({error}); waiting"], False)
+        show(f"the database is away ({error}); waiting", False)
         return False
     ended = all(each.missing is not None and each.missing.blocks == 0 for each in progress)
-    show([each.line() for each in progress], ended)
+    show(progress, ended)
     return ended
 
 
+Show = Callable[[Sequence[ChainProgress] | str, bool], None]
+"""Shows all chains, or a sentence instead; and whether that is the end."""
+
+
 @contextmanager
-def _shown() -> Iterator[Callable[[Sequence[str], bool], None]]:
+def _shown() -> Iterator[Show]:
     """Lines that are drawn over each other on a terminal, and printed now and then elsewhere."""
     if not sys.stdout.isatty():
         yield _printer()
         return
-    with Live(console=Console(), auto_refresh=False) as live:
-        yield lambda lines, _ended: live.update(Text("\n".join(lines), no_wrap=True), refresh=True)
+    console = Console()
+    with Live(console=console, auto_refresh=False) as live:
+
+        def show(what: Sequence[ChainProgress] | str, _ended: bool) -> None:
+            live.update(Text("\n".join(_lines(what, console.width - 1)), no_wrap=True), refresh=True)
+
+        yield show
 
 
-def _printer() -> Callable[[Sequence[str], bool], None]:
+def _printer() -> Show:
     printed_at = -PLAIN_EVERY_S
 
-    def show(lines: Sequence[str], ended: bool) -> None:
+    def show(what: Sequence[ChainProgress] | str, ended: bool) -> None:
         nonlocal printed_at
         if ended or time.monotonic() - printed_at >= PLAIN_EVERY_S:
             printed_at = time.monotonic()
-            click.echo("\n".join(lines))
+            click.echo("\n".join(_lines(what, WIDTH)))
 
     return show
+
+
+def _lines(what: Sequence[ChainProgress] | str, width: int) -> list[str]:
+    return folded(what, width) if isinstance(what, str) else [heading(width), *(each.line(width) for each in what)]
 
 
 @contextmanager

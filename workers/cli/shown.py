@@ -7,7 +7,6 @@ cell that a spreadsheet would run is defused.
 import csv
 import io
 import json
-import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -21,14 +20,6 @@ _RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 def safe(text: str) -> str:
     """`text` with every character that is not shown as itself written as its escape."""
     return "".join(_escaped(char) if unicodedata.category(char) in _ESCAPED else char for char in text)
-
-
-def folded(text: str, width: int, indent: str = "") -> list[str]:
-    """`text` in lines of at most `width` columns, broken between words; all but the first begin with `indent`.
-
-    A word that is longer than a line stays whole: it may have to be copied.
-    """
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str | None]], right: frozenset[int] = frozenset()) -> str:

@@ -21,7 +21,8 @@ from indexer.store.slots import Slot
 from workers import wiring
 from workers.cli.place import data_dir as with_data_dir
 from workers.cli.place import register, wired
-from workers.cli.shown import folded, safe, table
+from workers.cli.shown import safe, table
+from workers.wording import folded
 
 MOST_CHANGES = 20
 MOST_RUNS = 20
