@@ -16,6 +16,7 @@ RUN /opt/gazetteer/bin/python -m pip uninstall --yes --disable-pip-version-check
 FROM python:3.11-slim
 COPY --from=build /opt/gazetteer /opt/gazetteer
 ENV PATH=/opt/gazetteer/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+RUN install -d -o 10001 -g 10001 /var/lib/gazetteer
 WORKDIR /tmp
 USER 10001:10001
 ENTRYPOINT ["gazetteer"]

@@ -21,6 +21,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
+from indexer import known
 from indexer.errors import Refused
 from indexer.sim.server import Server
 from indexer.sim.world import HABITS, World
@@ -72,11 +73,16 @@ def test_no_password_is_written_down():
     text = (ROOT / "docker-compose.yml").read_text()
     for found in re.finditer(r"(?:PASSWORD|AUTH|_URL)\w*: (.*)|--requirepass\", \"([^\"]*)", text):
         value = found[1] or found[2]
-        assert re.search(r"\$\{\w+_PASSWORD:\?", value), value
+        assert re.search(r"\$\{\w+_PASSWORD:[?-]", value), value
     example = (ROOT / ".env.example").read_text()
     assert all(re.search(rf"^{name}=$", example, re.MULTILINE) for name in SECRETS)
     named = set(re.findall(r"\$\{(\w+):", text))
     assert named == set(re.findall(r"^(\w+)=", example, re.MULTILINE)), "the example lists what may be set"
+
+
+def test_workers_are_given_the_credentials_of_every_venue():
+    given = SERVICES["worker"]["environment"]
+    assert {name for venue in known.venues() for name in venue.secrets} <= set(given)
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -111,7 +117,8 @@ def test_a_worker_may_finish_its_tasks_before_it_is_killed():
 def test_what_the_servers_keep_is_in_volumes_that_have_names():
     assert SERVICES["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
     assert SERVICES["redis"]["volumes"] == ["broker:/data"]
-    assert set(FILE["volumes"]) == {"postgres", "broker"}
+    assert SERVICES["worker"]["volumes"] == ["raw:/var/lib/gazetteer"]
+    assert set(FILE["volumes"]) == {"postgres", "broker", "raw"}
 
 
 def test_the_servers_are_set_up_as_those_of_one_machine(server_root):
@@ -195,13 +202,14 @@ def containers(world, broker, empty_postgres_url, tmp_path):
     made, address = world
     write_settings(tmp_path, made.chain_rows(address), made.factory_rows())
     database = urlsplit(empty_postgres_url)
-    secrets = SECRETS | {"POSTGRES_PASSWORD": database.password}
+    secrets = SECRETS | {"POSTGRES_PASSWORD": database.password, "GAZETTEER_VENUES": "alpaca"}  # disabled: no key
     for name in HABITS:
         urls = [f"{scheme}://{address}/{name}/a" for scheme in ("http", "ws")]
         secrets[f"GAZETTEER_RPC_{name.upper()}"] = ",".join(urls)
     local = {
         "postgres:5432/gazetteer": f"127.0.0.1:{database.port}{database.path}",
         "redis:6379": broker,
+        "/var/lib/gazetteer": str(tmp_path / "raw"),
         "0.0.0.0": "127.0.0.1",
     }
     with_broker = _Containers(tmp_path, compose.filled(SERVICES, secrets), local)
@@ -267,7 +275,7 @@ def test_every_service_comes_up_by_its_own_command_and_its_own_healthcheck_says_
     for name in HABITS:
         eventually(lambda name=name: db_of(name) > 0, 60, what=f"pools of {name}")
     worker = roles["worker"]
-    assert len(worker.children()) == 2, "a worker for each lane"
+    assert len(worker.children()) == 3, "a worker for each lane"
     worker.process.terminate()
     assert worker.process.wait(60) == 0, worker.said()[-2000:]
     eventually(lambda: not containers.is_healthy("worker"), what="the end of the workers")

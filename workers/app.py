@@ -95,7 +95,7 @@ def _options(task_s: float) -> dict[str, Any]:
         "task_publish_retry": False,  # a kick that cannot be sent is dropped: the next tick sends another
         "task_send_sent_event": True,
         "task_create_missing_queues": False,
-        "task_queues": [Queue(name) for name in sorted({name for lane in Lane for name in queues(lane)})],  # type: ignore[no-untyped-call]  # kombu has no types
+        "task_queues": [Queue(name) for name in sorted(queues_of(ALL))],  # type: ignore[no-untyped-call]  # kombu has no types
         "task_default_queue": MAINTENANCE,
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": MOST_TASKS_A_CHILD,
