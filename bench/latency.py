@@ -42,7 +42,7 @@ from workers.local.world import CALENDAR, SETTINGS, Controls, write_settings
 SEED = "1"
 POOLS_A_S = 8.0
 """Of each chain's head; three of them make 3,000 pools in some two minutes."""
-PAST_POOLS, BLOCKS_A_POOL = 150_000, 70
+PAST_POOLS, BLOCKS_A_POOL = 100_000, 70
 WORKERS = 2
 START_S, SETTLE_S, LATE_S = 120.0, 15.0, 20.0
 """How long everything may take to start; what start-up leaves behind; how long the last pools may take to come."""
@@ -268,7 +268,7 @@ def _watch(stack: Stack, for_s: float) -> tuple[dict[str, Any], Poller]:
     with psycopg.connect(stack.url) as connection:
         tips = dict(connection.execute("select chain_id, tip from api.chain_status").fetchall())
     _wait(stack, SETTLE_S)
-    poller, past, used = Poller(stack.url, tips), Past(stack.url), _used()
+    poller, past, used, busy = Poller(stack.url, tips), Past(stack.url), _used(), _busy_s()
     past.look()
     poller.start()
     since_s = time.time()
@@ -278,6 +278,7 @@ def _watch(stack: Stack, for_s: float) -> tuple[dict[str, Any], Poller]:
         past.look()
         loads.append(os.getloadavg()[0])
     until_s = time.time()
+    busy = _busy_s() - busy
     used = {role: spent - used.get(role, 0.0) for role, spent in _used().items()}
     _wait(stack, LATE_S)
     poller.end()
@@ -288,6 +289,7 @@ def _watch(stack: Stack, for_s: float) -> tuple[dict[str, Any], Poller]:
         "load": round(max(loads), 1),
         "cpu": {role: round(spent / (until_s - since_s), 3) for role, spent in sorted(used.items())},
         "looks": past.looks,
+        "others": round(max(busy - sum(used.values()), 0.0) / (until_s - since_s), 3),
         "stood_still": past.stood_still,
         "paused": past.paused,
         "filled": past.filled(),
@@ -312,6 +314,12 @@ def _used() -> dict[str, float]:
             continue
         used[_role(words)] += told.user + told.system
     return dict(used)
+
+
+def _busy_s() -> float:
+    """CPU seconds of everything on this machine so far."""
+    told = psutil.cpu_times()
+    return float(told.user + told.nice + told.system)
 
 
 def _role(words: Sequence[str]) -> str:
@@ -395,7 +403,9 @@ def told(row: Mapping[str, Any], slowest: Sequence[Sequence[object]]) -> None:
     still = f"stood still at {row['stood_still']} of {row['looks']} looks, single chains paused at {row['paused']}"
     print(f"history read meanwhile: {filled}; {still}")
     print("cores: " + ", ".join(f"{role} {spent:.2f}" for role, spent in row["cpu"].items()))
-    print(f"load up to {row['load']}, restarts {row['restarts']}, wake-ups {row['wakeups']}")
+    print(
+        f"others' cores {row['others']:.2f}, load up to {row['load']}, restarts {row['restarts']}, wake-ups {row['wakeups']}"
+    )
     print(f"never readable {row['never_seen']}, never known {row['never_known']}; missed: {row['missed'] or 'nothing'}")
 
 
