@@ -39,10 +39,9 @@ class Mail:
         self.counts = dict.fromkeys(("sent", "lost", "doubled", "late", "expired", "returned", "refused"), 0)
 
     def send_task(
-        self, task: str, args: Sequence[object] = (), *, queue: str, expires: float, ignore_result: bool = True
+        self, task: str, args: Sequence[object] = (), *, queue: str, expires: float, **_options: object
     ) -> None:
         """Take a message, as Celery does. Raises OperationalError while the broker is away."""
-        del ignore_result
         if self._happens("refused", self._losses.away):
             message = "the simulation took the broker away"
             raise OperationalError(message)

@@ -51,7 +51,8 @@ class Host:
         self._before_request = before_request
         self._witnesses = witnesses
         urls = ",".join(f"http://{each.name}" for each in endpoints)
-        env = {"CHAINS": chain.name, "LEASE_S": str(LEASE_S), "HISTORY": "all", f"RPC_{chain.name.upper()}": urls}
+        env = {"CHAINS": chain.name, "VENUES": "none", "LEASE_S": str(LEASE_S), "HISTORY": "all"}
+        env |= {f"RPC_{chain.name.upper()}": urls}
         self._settings = decided.read({f"{decided.PREFIX}{name}": value for name, value in env.items()}, NOWHERE)
 
     @contextmanager
