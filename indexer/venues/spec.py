@@ -1,6 +1,6 @@
 """What a venue's file has to offer. Every error it raises is one of `indexer.errors`, never its SDK's own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from indexer.errors import (
     RateLimited,
     VenueUnavailable,
 )
-from indexer.model import Listing, Snapshot
+from indexer.model import Learned, Listing, Snapshot, Sought
 from indexer.ports import Session
 
 LONGEST_RETRY_AFTER_S = 86_400.0
@@ -32,6 +32,14 @@ class Venue(Protocol):
 
     def normalise(self, scope: str, raw: Mapping[str, object], options: Mapping[str, object]) -> Listing:
         """One raw row as a listing. Pure. Raises UnreadableRow."""
+        ...
+
+
+class Enricher(Protocol):
+    """A module of this room that lists nothing, but knows more of what others list."""
+
+    def look_up(self, session: Session, sought: Sequence[Sought], options: Mapping[str, object]) -> Iterator[Learned]:
+        """What it knows of each of these, one by one, in any order. Raises as `Venue.fetch` does, between two."""
         ...
 
 
@@ -55,3 +63,15 @@ def _seconds(retry_after: str | None) -> float | None:
     except ValueError:
         return None
     return min(max(wait_s, 0.0), LONGEST_RETRY_AFTER_S)
+
+
+class Login(Protocol):
+    """A module `<adapter>_login` of this room, for a venue whose login only a person with a browser can renew."""
+
+    def login_url(self, session: Session, options: Mapping[str, object]) -> tuple[str, str]:
+        """Where to log in, and the state that the address which the browser is then sent to has to bear."""
+        ...
+
+    def log_in(self, session: Session, options: Mapping[str, object], received_url: str, state: str) -> None:
+        """Keep the login that this address stands for. Raises NeedsReauth, BadCredentials, VenueUnavailable."""
+        ...

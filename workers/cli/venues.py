@@ -159,6 +159,21 @@ def _shown(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
 @venues.command()
 @click.argument("venue")
+@with_data_dir
+def login(venue: str, data_dir: Path | None) -> None:
+    """Log in to VENUE with a browser, where its logins run out and only a person can renew them."""
+    with wired(data_dir):
+        row = wiring.venue(venue)
+        session = wiring.venue_session(row, "live", lambda _done, _total: None)
+        file = files.login(row.adapter, row.extra)
+        url, state = file.login_url(session, row.options)
+        click.echo(f"Open this address, log in, and copy the address that the browser is sent to:\n\n{url}\n")
+        file.log_in(session, row.options, click.prompt("the address that it was sent to").strip(), state)
+    click.echo(f"{venue} is logged in; its lists are read when they are due, gazetteer venues run {venue} reads now")
+
+
+@venues.command()
+@click.argument("venue")
 @click.argument("scope", required=False)
 @click.option("--limit", type=click.IntRange(1, 1_000), default=MOST_RUNS, show_default=True)
 @with_data_dir
