@@ -27,7 +27,7 @@ APPLY_S = 30.0
 MAINTENANCE = "maint"
 
 broker.install()
-app = Celery("gazetteer", include=["workers.tasks", "workers.venue_tasks"])
+app = Celery("gazetteer", include=["workers.tasks", "workers.venue_tasks", "workers.enrich_tasks"])
 
 
 def queue_of(chain: str, lane: Lane) -> str:
@@ -117,7 +117,12 @@ def _options(task_s: float) -> dict[str, Any]:
 
 def _periodic(row: VenueRow, scope: str) -> dict[str, Any]:
     options = {"queue": venue_queue(row), "expires": row.every_s, "time_limit": hard_limit_s(row)}
-    return {"task": "venue.discover", "schedule": row.every_s, "args": (row.name, scope), "options": options}
+    return {"task": venue_task(row), "schedule": row.every_s, "args": (row.name, scope), "options": options}
+
+
+def venue_task(row: VenueRow) -> str:
+    """What runs its scopes: one that lists nothing is asked what it knows of others' listings."""
+    return "venue.discover" if row.lists else "venue.enrich"
 
 
 def hard_limit_s(row: VenueRow) -> float:

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from indexer.model import Lane
 from workers import wiring
-from workers.app import app, hard_limit_s, queue_of, venue_queue
+from workers.app import app, hard_limit_s, queue_of, venue_queue, venue_task
 
 log = logging.getLogger("gazetteer.kicks")
 
@@ -44,7 +44,7 @@ def kick_venue(venue: str, scope: str) -> bool:
         return True
     options = {"queue": venue_queue(row), "expires": EXPIRES_S, "time_limit": hard_limit_s(row), "ignore_result": True}
     try:
-        app.send_task("venue.discover", args=(venue, scope), **options)
+        app.send_task(venue_task(row), args=(venue, scope), **options)
     except (OperationalError, RedisError, OSError) as error:
         log.warning("kick lost", extra={"venue": venue, "scope": scope, "error": type(error).__name__})
         return False

@@ -38,6 +38,7 @@ _KEYS = frozenset(
         "timeout_s",
         "limit_s",
         "enabled",
+        "lists",
         "options",
         "source",
     },
@@ -52,7 +53,7 @@ class VenueRow:
     A request may take `timeout_s`, all of a scope `limit_s`.
     Without all of `secrets` (variables) it is disabled; a public one needs none. `licence` says who may be shown what
     it lists: anybody (`public`), whoever has the account (`personal`), nobody without a contract (`restricted`).
-    `options` are the adapter's own.
+    `options` are the adapter's own. One that `lists` nothing knows more of what others list, and is asked for that.
     """
 
     name: str
@@ -71,6 +72,7 @@ class VenueRow:
     timeout_s: float = TIMEOUT_S
     limit_s: float = LIMIT_S
     enabled: bool = True
+    lists: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
 
@@ -106,6 +108,7 @@ def _venue(row: Row) -> VenueRow:
         timeout_s=row.optional("timeout_s", row.seconds) or TIMEOUT_S,
         limit_s=row.optional("limit_s", row.seconds) or LIMIT_S,
         enabled=row.flag("enabled", True),
+        lists=row.flag("lists", True),
         options=_options(row),
         source=row.text("source", row.source),
     )

@@ -21,6 +21,7 @@ from indexer.model.chain import (
     hash32,
 )
 from indexer.model.cursor import Cursor, Emitter, Scan
+from indexer.model.enrichment import Learned, Sought
 from indexer.model.instrument import instrument_hash, natural_key, pool_natural_key
 from indexer.model.listing import (
     GONE,
@@ -68,6 +69,7 @@ __all__ = [
     "InstClass",
     "Json",
     "Lane",
+    "Learned",
     "Listing",
     "Log",
     "LogFault",
@@ -85,6 +87,7 @@ __all__ = [
     "Scan",
     "Settlement",
     "Snapshot",
+    "Sought",
     "Status",
     "Token",
     "Window",

@@ -76,7 +76,9 @@ _FUTURE_ON: Mapping[str, AssetClass] = {"S": "equity", "D": "debt", "N": "debt",
 _OPTION_ON: Mapping[str, AssetClass] = {**_FUTURE_ON, "T": "commodity"}
 _EXERCISES: Mapping[str, Exercise] = {"A": "american", "E": "european"}
 _SETTLEMENTS: Mapping[str, Settlement] = {"P": "physical", "C": "cash"}
-_MIC = re.compile(r"[A-Z0-9]{4}")
+_MIC = re.compile(r"(?!DBEQ|CGIF)[A-Z0-9]{4}")
+"""Databento writes words of its own in the same place."""
+
 _CFI = re.compile(r"[A-Z]{6}")
 _ATTRS = ("group", "asset", "security_type", "secsubtype", "unit_of_measure", "user_defined_instrument")
 _ATTR_AMOUNTS = ("unit_of_measure_qty", "display_factor", "price_ratio")
