@@ -23,6 +23,8 @@ TRANSFER = event("Transfer(address indexed from, address indexed to, uint256 val
 DIRT = b"\x01"
 MOST_NOISE = 3
 CROSS_NOISE_EVERY = 16
+_LEFT = bytes(12)
+"""Before an address in its word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -143,9 +145,12 @@ def _noise(block: Block, factories: Sequence[Factory]) -> Iterator[tuple[Address
         return
     for number in range(block.hash[0] % (MOST_NOISE + 1)):
         stranger = Address(keccak(block.hash + b"stranger" + bytes([number]))[12:])
-        yield stranger, *TRANSFER.log((stranger, block.hash[:20]), (number,))
+        sides = (Hash32(_LEFT + stranger), Hash32(_LEFT + block.hash[:20]))
+        yield stranger, (TRANSFER.topic0, *sides), number.to_bytes(WORD, "big")
+    if block.hash[1] % CROSS_NOISE_EVERY:
+        return
     topics = sorted({topic for factory in factories for topic in factory.topics})
-    if block.hash[1] % CROSS_NOISE_EVERY == 0 and topics:
+    if topics:
         topic = topics[block.hash[2] % len(topics)]
         factory = factories[block.hash[3] % len(factories)]
         emitter = Address(block.hash[:20]) if topic in factory.topics else factory.address

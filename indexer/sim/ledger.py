@@ -29,6 +29,7 @@ LENGTHS = (1, 1, 1, 1, 0, 2, -1)
 """By how much a new branch is longer than the one that it replaces."""
 KEPT_SHARE, LATER_SHARE = 0.65, 0.15
 LATEST_TICKS = 5
+MOST_KEPT_BLOCKS = 20_000
 QUOTE_DECIMALS = {"stable": 6, "btc": 8}
 
 
@@ -121,11 +122,13 @@ class Ledger:
         return self._mined.get(block_hash) or self._prefix.find(block_hash)
 
     def entries(self, block: Block) -> tuple[Entry, ...]:
-        """The logs of a block."""
+        """The logs of a block, made anew where they were not read lately: a long past would fill the memory."""
         if block.number <= self._prefix.top and not self._prefix.holds_logs(block.number):
             return ()
         made = self._entries.get(block.hash)
         if made is None:
+            if len(self._entries) >= MOST_KEPT_BLOCKS:
+                del self._entries[next(iter(self._entries))]
             made = self._entries[block.hash] = entries(block, self.factories)
         return made
 
