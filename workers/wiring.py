@@ -74,9 +74,12 @@ def _checked_settings() -> Settings:
     return found
 
 
-def use(*, database_url: str, broker_url: str | None) -> None:
+def use(*, database_url: str, broker_url: str | None, data_dir: Path | None = None) -> None:
     """The servers of an embedded register that was found. Before anything else is made in this process."""
-    _made["settings",] = replace(settings(), database_url=database_url, broker_url=broker_url)
+    found = settings()
+    _made["settings",] = replace(
+        found, database_url=database_url, broker_url=broker_url, data_dir=data_dir or found.data_dir
+    )
 
 
 def all_chains() -> tuple[Chain, ...]:

@@ -14,7 +14,7 @@ START = (0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One row of `api.events`; `subject` is a pool's id or a token's address, hex."""
+    """One row of `api.events`; `subject` is a pool's id or a token's address, hex; a listing has a `natural_key`."""
 
     tx: int
     id: int
@@ -25,6 +25,7 @@ class Event:
     block_number: int | None
     source: str | None
     at: datetime
+    natural_key: str | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -33,7 +34,7 @@ class Event:
 
 
 _AFTER = text("""
-    select tx, id, kind, chain, chain_id, subject, block_number, source, at
+    select tx, id, kind, chain, chain_id, subject, block_number, source, at, natural_key
     from api.events
     where (tx, id) > (:tx, :id)
     order by tx, id

@@ -135,6 +135,18 @@ _NEWEST = text("""
 """)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What venues list: live and gone listings, of them reborn ones; scopes whose last list is suspect or failed."""
+
+    venues: int
+    live: int
+    gone: int
+    reborn: int
+    suspect: int
+    failing: int
+
+
 def live(tx: Tx) -> tuple[ChainLive, ...]:
     """Every enabled chain, by chain id."""
     return tuple(ChainLive(**row._mapping) for row in tx.execute(_LIVE))  # noqa: SLF001 - a row's public mapping
@@ -154,3 +166,35 @@ def seen_age_s(tx: Tx, chain_id: ChainId) -> float | None:
     """How long ago the chain's follower last told of its turn; None where none ever did."""
     age_s: float | None = tx.execute(_SEEN_AGE, {"chain_id": chain_id}).scalar_one_or_none()
     return age_s
+
+
+_LISTED = text("""
+    select
+        count(distinct venue) as venues,
+        count(*) filter (where gone_at is null) as live,
+        count(*) filter (where gone_at is not null) as gone,
+        count(*) filter (where generation > 0) as reborn
+    from gazetteer.listings
+""")
+_DOUBTED = text("""
+    select count(*) filter (where status = 'suspect') as suspect, count(*) filter (where status = 'failed') as failing
+    from (
+        select distinct on (venue, scope) status from gazetteer.venue_runs
+        where status not in ('running', 'disabled') order by venue, scope, run_id desc
+    ) as last
+""")
+
+
+def listed(tx: Tx) -> Listed | None:
+    """What venues list; None where none was ever read."""
+    counts, doubted = tx.execute(_LISTED).one(), tx.execute(_DOUBTED).one()
+    if not counts.venues and not doubted.failing:
+        return None
+    return Listed(
+        venues=counts.venues,
+        live=counts.live,
+        gone=counts.gone,
+        reborn=counts.reborn,
+        suspect=doubted.suspect,
+        failing=doubted.failing,
+    )

@@ -9,7 +9,7 @@ from indexer.store import Tx
 from indexer.store.events import Event
 
 _NEWEST = text("""
-    select tx, id, kind, chain, chain_id, subject, block_number, source, at
+    select tx, id, kind, chain, chain_id, subject, block_number, source, at, natural_key
     from api.events
     where (tx, id) <= (:tx, :id)
       and (cast(:kinds as text[]) is null or kind = any(cast(:kinds as text[])))
@@ -34,14 +34,28 @@ _SUBJECTS = text("""
 """)
 
 
+_LISTINGS = text("""
+    select natural_key, exchange, scope, symbol from api.listings where natural_key = any(cast(:keys as text[]))
+""")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Whom an event is about. `label`: a pool's pair or a token's symbol, None while it did not tell. `dex`: pools."""
+    """Whom an event is about. `label`: a pool's pair, a token's or a listing's symbol, None while it did not tell.
+
+    `dex`: of pools. `exchange`, `scope`: of listings.
+    """
 
     label: str | None
-    dex: str | None
-    token0_address: str | None
-    token1_address: str | None
+    dex: str | None = None
+    token0_address: str | None = None
+    token1_address: str | None = None
+    exchange: str | None = None
+    scope: str | None = None
+
+
+About = dict[tuple[int | None, str | None], Subject]
+"""By chain id and subject, or None and natural key."""
 
 
 def newest(
@@ -53,8 +67,23 @@ def newest(
     return tuple(Event(**row._mapping) for row in reversed(rows))  # noqa: SLF001 - a row's public mapping
 
 
-def subjects(tx: Tx, events: Sequence[Event]) -> dict[tuple[int | None, str | None], Subject]:
-    """Who the events are about, by (chain id, subject)."""
+def key_of(event: Event) -> tuple[int | None, str | None]:
+    """Where the subject of an event stands in `About`."""
+    return event.chain_id, event.subject or event.natural_key
+
+
+def subjects(tx: Tx, events: Sequence[Event]) -> About:
+    """Who the events are about."""
+    listings = sorted({each.natural_key for each in events if each.natural_key is not None})
+    return _chains(tx, events) | (_listings(tx, listings) if listings else {})
+
+
+def _listings(tx: Tx, keys: Sequence[str]) -> About:
+    rows = tx.execute(_LISTINGS, {"keys": list(keys)})
+    return {(None, row.natural_key): Subject(label=row.symbol, exchange=row.exchange, scope=row.scope) for row in rows}
+
+
+def _chains(tx: Tx, events: Sequence[Event]) -> About:
     keys = sorted({(each.chain_id, each.subject) for each in events if each.chain_id is not None and each.subject})
     rows = tx.execute(_SUBJECTS, {"chain_ids": [key[0] for key in keys], "subjects": [key[1] for key in keys]})
     return {

@@ -28,7 +28,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "flower": ("workers.cli.roles", "Watch the workers in a browser."),
     "healthy": ("workers.cli.healthy", "Whether a role does its work; exit code 0 if so."),
     "simulate": ("workers.cli.simulate", "Serve the simulated chains of the demo."),
+    "simulate_venues": ("workers.cli.simulate", "Serve the simulated exchanges and brokers of the demo."),
 }
+HIDDEN = ("simulate", "simulate_venues")
 REFUSED = 2
 FAILED = 1
 
@@ -38,7 +40,7 @@ class _Lazy(click.Group):
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """In the order in which a newcomer meets them."""
-        return [name for name in COMMANDS if name != "simulate"]
+        return [name for name in COMMANDS if name not in HIDDEN]
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         """Import the command's module."""
@@ -50,7 +52,7 @@ class _Lazy(click.Group):
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items() if name != "simulate"])
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items() if name not in HIDDEN])
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

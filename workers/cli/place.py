@@ -40,9 +40,10 @@ def register(directory: Path | None) -> Iterator[Db]:
 def wired(directory: Path | None) -> Iterator[None]:
     """The register as the one that wiring speaks of, with the settings that its `up` or `demo` runs by."""
     with data.opened(directory) as url:
-        run = None if wiring.settings().database_url == url else data.find(directory).run()
         if wiring.settings().database_url != url:
-            wiring.use(database_url=url, broker_url=run.broker_url if run else None)
+            found = data.find(directory)
+            run = found.run()
+            wiring.use(database_url=url, broker_url=run.broker_url if run else None, data_dir=found.root)
         try:
             yield
         finally:

@@ -13,7 +13,7 @@ from indexer.errors import DatabaseUnavailable
 from indexer.store import Db, events
 from indexer.store import tail as read
 from indexer.store.events import Event
-from indexer.store.tail import Subject
+from indexer.store.tail import About, Subject, key_of
 from workers.cli.place import data_dir as with_data_dir
 from workers.cli.place import register
 from workers.cli.shown import json_text, safe
@@ -61,7 +61,7 @@ class Wanted:
 def tail(
     follow: bool, after: Key | None, as_json: bool, kinds: str | None, chain: str | None, data_dir: Path | None
 ) -> None:
-    """Print what happens: pools created, orphaned, revived, final; tokens resolved, changed."""
+    """Print what happens: pools created, orphaned, final; tokens resolved; instruments listed, changed, delisted."""
     names = frozenset(word.strip() for word in kinds.split(",") if word.strip()) if kinds else None
     with register(data_dir) as db:
         reader = _Reader(db=db, wanted=Wanted(kinds=names, chain=chain), as_json=as_json, key=after or events.START)
@@ -120,9 +120,9 @@ class _Reader:
         except KeyboardInterrupt:
             click.echo(f"to go on from here: gazetteer tail --follow --after {self.key[0]}:{self.key[1]}", err=True)
 
-    def _print(self, found: Sequence[Event], about: dict[tuple[int | None, str | None], Subject]) -> None:
+    def _print(self, found: Sequence[Event], about: About) -> None:
         for event in found:
-            subject = about.get((event.chain_id, event.subject))
+            subject = about.get(key_of(event))
             click.echo(_object(event, subject) if self.as_json else line(event, subject))
 
 
@@ -130,10 +130,11 @@ def line(event: Event, subject: Subject | None) -> str:
     """An event in one line: when, what, where, who, and the id to ask for."""
     at = event.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
     label = (subject.label if subject else None) or UNTOLD
-    words = [at, f"{event.kind:<14}", f"{event.chain or UNTOLD:<9}", f"{safe(label):<14}"]
+    place = event.chain or (subject.exchange if subject else None) or UNTOLD
+    words = [at, f"{event.kind:<14}", f"{place:<9}", f"{safe(label):<14}"]
     if subject is not None and subject.dex:
         words.append(f"{subject.dex:<20}")
-    words.append(event.subject or UNTOLD)
+    words.append(event.subject or safe(event.natural_key or UNTOLD))
     if event.block_number is not None:
         words.append(f"block {event.block_number}")
     if event.source == "history":
@@ -150,6 +151,8 @@ def _object(event: Event, subject: Subject | None) -> str:
             "chain": event.chain,
             "chain_id": event.chain_id,
             "subject": event.subject,
+            "natural_key": event.natural_key,
+            "exchange": subject.exchange if subject else None,
             "label": subject.label if subject else None,
             "dex": subject.dex if subject else None,
             "token0_address": subject.token0_address if subject else None,

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from indexer import store
 from indexer import venues as files
-from indexer.flow import discover
+from indexer.flow import discover, enrich
 from indexer.known import VenueRow
 from indexer.store import changes, runs, slots
 from indexer.store.clock import database_time
@@ -97,6 +97,8 @@ def run(venue: str, scope: str | None, accept: bool, data_dir: Path | None) -> N
 
 def _run(row: VenueRow, scope: str, accept: bool) -> bool:
     """One scope, with what came of it; False where nothing was applied."""
+    if not row.lists:
+        return _enrich(row, scope)
     with _shown(f"{row.name} {scope}") as told:
         done = discover.discover(
             wiring.db(),
@@ -126,6 +128,31 @@ def _run(row: VenueRow, scope: str, accept: bool) -> bool:
     figures = ", ".join(f"{getattr(found, figure):,} {figure}" for figure in FIGURES)
     _say(f"{name}: {figures}, {found.rules:,} rules changed, {found.unreadable:,} unreadable")
     _say_changes(done.run_id)
+    return True
+
+
+def _enrich(row: VenueRow, scope: str) -> bool:
+    """What one source knows of others' listings; False where it did not answer."""
+    name = f"{row.name} {scope}"
+    with _shown(name) as told:
+        session = wiring.venue_session(row, "live", told)
+        done = enrich.enrich(
+            wiring.db(),
+            row,
+            lambda: files.load_enricher(row.adapter, row.extra),
+            session,
+            wiring.clock,
+            at_once=True,
+        )
+    if isinstance(done, discover.NotDue):
+        _say(f"{name}: somebody asks it just now; ask again in a minute")
+        return False
+    if isinstance(done, discover.Failed):
+        _say(f"{name}: {done.error}: {done.reason}")
+        return False
+    _say(
+        f"{name}: asked about {done.asked:,} listings, {done.identifiers:,} identifiers new, {done.missed:,} not known"
+    )
     return True
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from indexer.store.status import ChainLive, ChainTotals, NewPool
+from indexer.store.status import ChainLive, ChainTotals, Listed, NewPool
 
 WIDTH, HEIGHT = 80, 24
 STALE_S = 30.0
@@ -53,6 +53,7 @@ class Snapshot:
     newest: Sequence[NewPool] = ()
     eta_s: Mapping[str, float | None]
     endpoints: Mapping[str, str] = field(default_factory=dict)
+    listed: Listed | None = None
     doing: str | None = None
     flower_url: str | None = None
     restarts: int = 0
@@ -83,7 +84,8 @@ def render(shot: Snapshot, width: int = WIDTH, height: int = HEIGHT) -> list[Lin
     top += _table(CHAINS, [_chain(each, shot) for each in shot.chains], width)
     notes = [f"{each.chain}: {trouble}" for each in shot.chains if (trouble := _trouble(each, shot))]
     top += [Line(fit(f" {note}", width).rstrip(), "yellow") for note in notes[:MOST_NOTES]]
-    bottom = [Line(""), Line(fit(_counts(shot), width).rstrip()), Line(_footer(shot, width), "dim")]
+    counts = [_counts(shot), *([] if shot.listed is None else [_listed(shot.listed)])]
+    bottom = [Line(""), *(Line(fit(each, width).rstrip()) for each in counts), Line(_footer(shot, width), "dim")]
     columns = _widened(POOLS, PAIR, width)
     room = max(height - len(top) - len(bottom) - 2, 0)  # a blank line and the titles
     pools = [_pool(each, shot.now) for each in shot.newest[:room]]
@@ -100,7 +102,8 @@ def progress(shot: Snapshot) -> str:
         + (f" ({fit(trouble, LONGEST_TROUBLE).rstrip()})" if (trouble := _trouble(each, shot)) else "")
         for each in shot.chains
     ]
-    return f"[{span(shot.running_s)}] " + " | ".join([*parts, _counts(shot).strip()])
+    counts = [_counts(shot).strip(), *([] if shot.listed is None else [_listed(shot.listed).strip()])]
+    return f"[{span(shot.running_s)}] " + " | ".join([*parts, *counts])
 
 
 def clean(text: str) -> str:
@@ -239,6 +242,14 @@ def _counts(shot: Snapshot) -> str:
     return " " + "   ".join(
         [*parts, *([f"{shot.restarts} restart{'' if shot.restarts == 1 else 's'}"] if shot.restarts else [])]
     )
+
+
+def _listed(listed: Listed) -> str:
+    """What venues list, and what became of it. Suspect lists changed nothing; failed ones did not come."""
+    parts = [f"{listed.live:,} listed on {listed.venues} venue{'' if listed.venues == 1 else 's'}"]
+    parts += [f"{listed.gone:,} gone", f"{listed.reborn:,} reborn"]
+    parts += [f"{count} {what}" for count, what in ((listed.suspect, "suspect"), (listed.failing, "failing")) if count]
+    return " " + "   ".join(parts)
 
 
 def _footer(shot: Snapshot, width: int) -> str:

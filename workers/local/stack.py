@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.errors import DatabaseUnavailable, Refused
+from workers.lanes import VENUES
 from workers.local.data import Register, Run
 from workers.local.postgres import Postgres
 from workers.local.process import free_port, tail_of
@@ -31,7 +32,7 @@ WORKER_PATIENCE_S = 6.0
 class Stack:
     """One register and everything that runs for it. URLs that are given are used; without them servers are ours.
 
-    `own`: variables without the prefix that every child sees, above those of `inherited`.
+    `own`: variables without the prefix that every child sees, above those of `inherited`. `venues`: some are listed.
     """
 
     command: str
@@ -44,6 +45,7 @@ class Stack:
     postgres_bin: Path | None = None
     inherited: Mapping[str, str] = field(default_factory=dict)
     own: Mapping[str, str] = field(default_factory=dict)
+    venues: bool = False
     _postgres: Postgres | None = None
     _seen_url: str = ""
 
@@ -72,8 +74,9 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What a child sees."""
-        processes = 2 * self.workers + len(self.chains)
-        ours = {"DATABASE_URL": self.url, "BROKER_URL": self.broker, "PROCESSES": str(processes), **self.own}
+        processes = (3 if self.venues else 2) * self.workers + len(self.chains)
+        ours = {"DATABASE_URL": self.url, "BROKER_URL": self.broker, "PROCESSES": str(processes)}
+        ours |= {"DATA_DIR": str(self.register.root), **self.own}
         told = {PREFIX + name: value for name, value in ours.items() if value}
         return {**self.inherited, "PYTHONUNBUFFERED": "1", **told}
 
@@ -122,6 +125,7 @@ class Stack:
         for chain in self.chains:
             self.supervisor.keep(role(f"follow-{chain}", "follow", chain))
         lanes = [worker("live", self.workers), role("beat", "beat"), worker("history", self.workers)]
+        lanes += [worker(VENUES, self.workers)] if self.venues else []
         for each in (*lanes, role("flower", "flower", "--port", str(self.flower_port), stage=FLOWER)):
             self.supervisor.keep(each)
 

@@ -6,8 +6,10 @@ from indexer.wire.redact import public_names
 from workers import wiring
 from workers.local import data
 from workers.local.data import REGISTER, Register
+from workers.local.screen import WIDTH
 from workers.local.session import NEVER_S, Session, never, say
 from workers.local.stack import Stack, flower_port, inherited
+from workers.wording import folded
 
 TURN_S = 5.0
 
@@ -32,11 +34,14 @@ def run(data_dir: Path | None, workers: int, wanted_port: int) -> None:
             postgres_bin=settings.postgres_bin,
             inherited=inherited(ours=True),
             own={"CONFIG": str(settings.file.absolute())} if settings.file else {},
+            venues=bool(wiring.venues()),
         )
         endpoints = {name: _endpoints(name) for name in chains}
         say(f"gazetteer up: {', '.join(chains)}")
         for name, shown in endpoints.items():
             say(f"  {name} asks {shown}")
+        if stack.venues:
+            say("\n".join(folded(f"  lists {', '.join(row.title for row in wiring.venues())}", WIDTH, "    ")))
         say(f"data in {register.root}, logs in {register.logs}")
         say(f"Flower at {stack.flower_url}{taken}; Ctrl-C stops everything")
         session = Session(stack=stack, title="gazetteer up", endpoints=endpoints)

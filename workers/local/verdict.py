@@ -50,7 +50,7 @@ CLOCK: Mapping[str, tuple[str, ...]] = {
 OF_VENUES = frozenset(
     {
         *("venues", "venue_runs", "listings", "listing_versions", "listing_changes", "trading_rules", "identifiers"),
-        *("options_chain", "upcoming", "assets", "asset_identifiers", "venue_codes", "same_asset"),
+        *("options_chain", "upcoming", "assets", "asset_identifiers", "venue_codes", "same_asset", "asset_conflicts"),
     },
 )
 """Views of what venues list, of which chains know nothing."""
@@ -104,18 +104,21 @@ def judge(url: str, truths: Truths, since_s: Mapping[str, float] | None = None) 
     )
 
 
-def drained(url: str, truths: Truths) -> bool:
-    """Whether nothing is left to do: every chain read to its end, every token asked, every time exact."""
+def left(url: str, truths: Truths) -> tuple[int, ...]:
+    """What is left to do: chains not read to their end, blocks missing, work, times that are not exact.
+
+    Where each is 0 the register has drained.
+    """
     with psycopg.connect(url) as connection:
         ready = connection.execute("select chain_id, anchor from api.chain_status where ready").fetchall()
         rest = connection.execute("""
-            select exists (select from api.coverage where enabled and missing_blocks > 0)
-                or exists (select from api.backlog where due + later + leased > 0)
-                or exists (select from api.pools where created_at_kind is distinct from 'log'
-                                                   and created_at_kind is distinct from 'header')
-        """).fetchone()
+            select (select coalesce(sum(missing_blocks), 0) from api.coverage where enabled),
+                   (select coalesce(sum(due + later + leased), 0) from api.backlog),
+                   (select count(*) from api.pools where created_at_kind is distinct from 'log'
+                                                     and created_at_kind is distinct from 'header')
+        """).fetchall()
     anchors: dict[int, int] = dict(ready)
-    return rest == (False,) and all(anchors.get(truth["chain_id"]) == truth["head"] for truth in truths)
+    return sum(anchors.get(truth["chain_id"]) != truth["head"] for truth in truths), *map(int, rest[0])
 
 
 def differences_of(view: str, wanted: Rows, found: Rows) -> Iterator[str]:
@@ -227,7 +230,10 @@ def _pool_story(events: Sequence[Row], block: int) -> str | None:
 
 
 def head_to_row_s(found: Mapping[str, Rows], truths: Truths, since_s: Mapping[str, float]) -> list[float]:
-    """From the moment a block was there to be read to the moment its pools were in the database."""
+    """From the moment a block was there to be read to the moment its pools were written.
+
+    By the writer's own time: their transaction is over, and its rows are readable, a little later.
+    """
     return [
         row["first_seen"].timestamp() - published
         for row, published in _timed(found, truths, since_s)
@@ -277,5 +283,5 @@ def _key(key: tuple[Any, ...]) -> str:
 
 def _value(value: object) -> str:
     """A value as it may be shown: tokens choose their symbols."""
-    text = ascii(value)
+    text = value.isoformat(" ") if isinstance(value, datetime) else ascii(value)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"

@@ -16,7 +16,7 @@ from rich.text import Text
 from indexer import store
 from indexer.errors import DatabaseUnavailable
 from indexer.store import status
-from indexer.store.status import ChainLive, ChainTotals, NewPool
+from indexer.store.status import ChainLive, ChainTotals, Listed, NewPool
 from workers.local.screen import HEIGHT, Line, Snapshot, progress, render
 
 READ_S = 1.0
@@ -58,6 +58,7 @@ class Watcher:
     _chains: tuple[ChainLive, ...] = ()
     _totals: tuple[ChainTotals, ...] = ()
     _newest: tuple[NewPool, ...] = ()
+    _listed: Listed | None = None
     _eta_s: Mapping[str, float | None] = field(default_factory=dict)
     _away: str | None = None
 
@@ -82,6 +83,7 @@ class Watcher:
             chains=self._chains,
             totals=self._totals,
             newest=self._newest,
+            listed=self._listed,
             eta_s=self._eta_s,
             doing=self._away or shot.doing,
         )
@@ -91,9 +93,11 @@ class Watcher:
         with store.begin(self._db) as tx:
             chains, newest = status.live(tx), status.newest(tx, NEWEST)
             totals = status.totals(tx) if count else self._totals
+            listed = status.listed(tx) if count else self._listed
         now_s = time.monotonic()
         self._eta_s = {each.chain: self._pace.eta_s(each.chain, each.missing_blocks, now_s) for each in chains}
-        self._chains, self._newest, self._totals, self._away = chains, newest, totals, None
+        self._chains, self._newest, self._totals, self._listed = chains, newest, totals, listed
+        self._away = None
 
     def _run(self) -> None:
         counted_at = -COUNT_S

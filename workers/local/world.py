@@ -22,10 +22,10 @@ OWN = {"history": "all", "requests_per_s": 500, "lease_s": 15, "task_s": 10}
 Rows = Sequence[Mapping[str, Any]]
 
 
-def write_settings(root: Path, chains: Rows, factories: Rows) -> None:
+def write_settings(root: Path, chains: Rows, factories: Rows, venues: Rows = ()) -> None:
     """Write the gazetteer.toml of this world, in one step."""
     parts = [_pairs(OWN)]
-    for table, rows in (("chain", chains), ("factory", factories)):
+    for table, rows in (("chain", chains), ("factory", factories), ("venue", venues)):
         parts += [f"[[{table}]]\n{_pairs(row)}" for row in rows]
     partial = root / f"{SETTINGS}.partial"
     partial.write_text("\n".join(parts), encoding="utf-8")
@@ -33,8 +33,14 @@ def write_settings(root: Path, chains: Rows, factories: Rows) -> None:
 
 
 def _pairs(row: Mapping[str, Any]) -> str:
-    """Texts, numbers, flags and lists of them are written alike in JSON and TOML."""
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in row.items())
+    return "".join(f"{key} = {_value(value)}\n" for key, value in row.items())
+
+
+def _value(value: object) -> str:
+    """Texts, numbers, flags and lists of them are written alike in JSON and TOML; tables are not."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_value(of)}" for key, of in value.items()) + "}"
+    return json.dumps(value)
 
 
 def kept(root: Path) -> tuple[str, bool] | None:

@@ -191,3 +191,8 @@ def _contract(stream: Random, share: Wire, root: str, expires: date, strike: int
             },
         ],
     }
+
+
+def optionable(seed: int | str) -> tuple[str, ...]:
+    """The shares of this seed that have options."""
+    return tuple(sorted({contract["underlying_symbol"] for contract in Alpaca(seed).rows["option"]}))
