@@ -6,8 +6,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from indexer.known import chain, factory, quote, scheme, venue
+from indexer.known import chain, code, factory, quote, scheme, venue
 from indexer.known.chain import Chain, parse_chains
+from indexer.known.code import Code
 from indexer.known.quote import Quote
 from indexer.known.scheme import Scheme
 from indexer.known.venue import VenueRow, parse_venues
@@ -15,10 +16,12 @@ from indexer.model import Factory
 
 __all__ = [
     "Chain",
+    "Code",
     "Quote",
     "Scheme",
     "VenueRow",
     "chains",
+    "codes",
     "factories",
     "parse_chains",
     "parse_factories",
@@ -45,6 +48,12 @@ def factories() -> tuple[Factory, ...]:
 def quote_rank() -> tuple[Quote, ...]:
     """The dated list of tokens that others are quoted in, best first."""
     return quote.parse_quotes(_rows("quotes", "quote"), "known/quotes.toml", chains())
+
+
+@cache
+def codes() -> tuple[Code, ...]:
+    """What exchanges' codes mean, where nobody but people can tell."""
+    return code.parse_codes(_rows("codes", "code"), "known/codes.toml")
 
 
 @cache

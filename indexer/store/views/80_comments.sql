@@ -27,6 +27,8 @@ comment on view api.upcoming is 'What venues have announced and is still ahead: 
 comment on view api.assets is 'What is traded, apart from where.';
 comment on view api.asset_identifiers is
     'What names an asset for certain: contract address, ISIN, FIGI, ISO 4217, ... by date.';
+comment on view api.asset_conflicts is
+    'Names that several assets claim, and codes of venues (scheme code): they name none of them until that is settled.';
 comment on view api.venue_codes is
     'What a venue''s own code meant, and when. Codes of two venues are never the same by themselves.';
 comment on view api.same_asset is 'Which instruments are about which asset, how that is known, and how surely.';
@@ -58,6 +60,7 @@ begin
             ('archive', 'Where the raw rows of the run lie; NULL: nowhere.'),
             ('asset_class', 'What it is about: crypto, equity, fx, commodity, debt, index, alternative; NULL: nobody says.'),
             ('asset_id', 'The asset.'),
+            ('asset_ids', 'The assets that claim it.'),
             ('asset_type', 'Class of what is traded: crypto.'),
             ('at', 'When it was written.'),
             ('attrs', 'What else the venue says that stays: its own words.'),
@@ -73,6 +76,7 @@ begin
             ('block_number', 'The block.'),
             ('chain', 'Name of the chain.'),
             ('chain_id', 'EIP-155 id of the chain.'),
+            ('book', 'The listing in whose order book it is traded: another one''s where the venue says it is its alias.'),
             ('changed', 'Fields that differ from the version before; empty: the first.'),
             ('client', 'Library and version that read it.'),
             ('code', 'The venue''s own code.'),
@@ -163,6 +167,7 @@ begin
             ('market_cap_currency', 'Currency of market_cap; NULL: not said.'),
             ('max_notional', 'Largest worth of an order, in the quote currency.'),
             ('max_size', 'Largest size of an order.'),
+            ('merged_id', 'The asset that it turned out to be; NULL: it stands for itself.'),
             ('method', 'How that is known: caip19, isin, figi_share, issuer, coingecko, ...'),
             ('method_off', 'How often it did not serve what was asked.'),
             ('mic', 'ISO 10383 code of the market; NULL: not known.'),
@@ -277,6 +282,7 @@ begin
             ('wrong_chain', 'How often it was of another chain than configured.'),
             ('wrong_hashes', 'Logs it showed under the hash of no block of the chain, which others showed under the right one.'),
             -- where a view means something of its own
+            ('asset_conflicts.value', 'The name in that scheme; of a code venue:code.'),
             ('asset_identifiers.source', 'Who says so.'),
             ('asset_identifiers.value', 'The name in that scheme.'),
             ('assets.code', 'What people call it; not an identity.'),
