@@ -1,14 +1,16 @@
 """History is filled from the newest hole down, whatever endpoints refuse; what is not credible is not kept."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from indexer import store
 from indexer.errors import BadAnswer, MissingData, NodeUnavailable, Suspicious, TooManyBlocks
-from indexer.flow.history import NothingMissing
-from indexer.flow.ranges import Ranges
+from indexer.flow.history import READ_S, NothingMissing
+from indexer.flow.ranges import TARGET_LOGS, Ranges
 from indexer.sim.faults import Fault
 from indexer.sim.rpc import Manners
 from indexer.store import facts
@@ -51,8 +53,34 @@ def leases(db):
     return ask(db, "select 1 from gazetteer.scans")
 
 
+def covered(db):
+    query = """
+        select distinct scanned from gazetteer.coverage c join gazetteer.factories f using (chain_id, address)
+        where f.enabled
+    """
+    ((blocks,),) = ask(db, query)
+    return [(each.lower, each.upper - 1) for each in blocks]
+
+
+def spans_of(size):
+    """What is known of an endpoint that serves so many blocks at a time."""
+    return Ranges(first_span=size, largest_span=size)
+
+
+def fails_at(number, error):
+    """To be called before every exchange: one of them fails."""
+    calls = itertools.count(1)
+
+    def during():
+        if next(calls) == number:
+            raise error
+
+    return during
+
+
 def test_all_of_history_is_read_newest_first_and_every_pool_and_refused_log_is_kept(world):
-    done = scan_all(world, ranges=Ranges(first_span=50, largest_span=50))
+    done = scan_all(world, ranges=spans_of(5))
+    assert len(done) > 5
     lasts = [scanned.last for scanned in done]
     assert lasts == sorted(lasts, reverse=True)
     assert (lasts[0], done[-1].first) == (anchor(world.db), 1)
@@ -110,6 +138,67 @@ def test_a_node_that_fails_gives_the_range_back_at_once(world):
         world.scan(world.node(faults=[Fault(name="cut")]))
     assert leases(world.db) == []
     assert world.scan(span=100).last == anchor(world.db)
+
+
+def test_spans_that_follow_each_other_are_read_under_one_lease_and_kept_in_one_transaction(world):
+    top, commits = anchor(world.db), []
+    event.listen(world.db, "commit", commits.append)
+    scanned = world.scan(ranges=spans_of(10))
+    assert (scanned.first, scanned.last, scanned.requests) == (top - 79, top, 8)
+    assert len(commits) == 2, "one for the claim, one for all that was read"
+    assert covered(world.db) == [(top - 79, top)]
+    assert kept(world.db) == world.pool_keys(top - 79, top)
+    assert leases(world.db) == []
+
+
+def test_a_node_that_fails_after_some_spans_loses_only_the_rest(world):
+    top = anchor(world.db)
+    with pytest.raises(NodeUnavailable):
+        world.scan(world.node(during=fails_at(4, NodeUnavailable("gone"))), ranges=spans_of(10))
+    assert covered(world.db) == [(top - 29, top)]
+    assert kept(world.db) == world.pool_keys(top - 29, top)
+    assert leases(world.db) == []
+    assert world.scan(ranges=spans_of(10)).last == top - 30
+
+
+def test_a_span_that_is_refused_is_made_smaller_and_is_the_last_of_its_claim(world):
+    top, ranges = anchor(world.db), spans_of(10)
+    scanned = world.scan(world.node(faults=[Fault(name="range_cap", amount=7)]), ranges=ranges)
+    assert (scanned.first, scanned.last, scanned.requests) == (top - 6, top, 2)
+    assert leases(world.db) == []
+    again = world.scan(world.node(faults=[Fault(name="range_cap", amount=7)]), ranges=ranges)
+    assert (again.first, again.last, again.requests) == (top - 62, top - 7, 8)
+
+
+def test_no_span_is_begun_when_a_scan_has_taken_its_time(world):
+    top = anchor(world.db)
+
+    def slow():
+        world.now_s += READ_S / 2.5
+
+    node = world.node(during=slow)
+    scanned = world.scan(node, ranges=spans_of(10))
+    assert (scanned.first, scanned.last) == (top - 29, top)
+    assert leases(world.db) == []
+
+
+def test_no_span_is_begun_when_there_is_enough_for_one_transaction(db):
+    world = World(db, habits=replace(HABITS, history_pools=4_000)).start()
+    scanned = world.scan(ranges=spans_of(46))
+    assert TARGET_LOGS <= scanned.logs < 2 * TARGET_LOGS
+    assert scanned.requests in range(2, 8)
+    assert kept(db) == world.pool_keys(scanned.first, scanned.last)
+    assert leases(db) == []
+
+
+def test_who_lost_the_lease_after_some_spans_writes_nothing_of_any(world):
+    during = itertools.count()
+
+    def too_slow():
+        world.now_s = LEASE_S if next(during) > 3 else 0.0
+
+    assert world.scan(world.node(during=too_slow), ranges=spans_of(10)).lost
+    assert (kept(world.db), covered(world.db)) == (set(), [])
 
 
 def test_who_lost_the_lease_while_reading_writes_nothing(world):
@@ -195,7 +284,7 @@ def test_a_factory_that_became_known_later_is_read_alone_where_the_others_were_r
 
 def test_creation_times_are_the_logs_own_or_estimated_between_two_headers(db):
     world = World(db).start()
-    scan_all(world, world.node(manners=Manners(stamped=False)), ranges=Ranges(first_span=40, largest_span=40))
+    scan_all(world, world.node(manners=Manners(stamped=False)), ranges=spans_of(40))
     kinds = {row.created_at_kind for row in ask(db, "select created_at_kind from gazetteer.pools")}
     assert "estimated" in kinds
     assert kinds <= {"estimated", "header"}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import FilterTooLarge, TooManyBlocks, TooManyLogs
-from indexer.flow.ranges import ANSWERS_BEFORE_PROBE, LARGEST_SPAN, TARGET_LOGS, Ranges
+from indexer.flow.ranges import ANSWERS_BEFORE_PROBE, LARGEST_SPAN, MOST_TOGETHER, TARGET_LOGS, Ranges
 
 MOST_REFUSALS = 40
 
@@ -131,6 +131,21 @@ def test_answers_are_aimed_at_about_two_thousand_logs():
     provider, ranges = Provider(10**9, 10**9, [7], [0]), Ranges()
     read_down(ranges, provider, 0, 30_000)
     assert TARGET_LOGS // 2 <= ranges.span() * 7 <= TARGET_LOGS * 1.1
+
+
+def test_spans_are_claimed_together_once_they_no_longer_double_and_as_many_as_bring_enough():
+    ranges = Ranges()
+    assert ranges.together() == 1
+    ranges.served(0, 999, 10)
+    assert (ranges.span(), ranges.together()) == (2_000, 1), "the next one may be refused, or may bring more"
+    ranges.refused(TooManyBlocks("x", cap=1_500), 0, 1_999)
+    assert (ranges.span(), ranges.together()) == (1_500, MOST_TOGETHER)
+    ranges.served(0, 1_499, 600)
+    assert ranges.together() == 3
+    ranges.served(0, 1_499, 1_100)
+    assert ranges.together() == 1
+    ranges.served(0, 1_499, 0)
+    assert ranges.together() == MOST_TOGETHER
 
 
 def test_an_answer_to_a_part_of_a_span_teaches_nothing():

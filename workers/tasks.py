@@ -127,6 +127,7 @@ def _scan(chain: str, endpoints: Endpoints) -> bool:
         except (Retryable, RangeRefused) as error:
             endpoints.failed(node, error)
             log.warning("node failed", extra={"chain": chain, "endpoint": node.name, "error": str(error)})
+            announced = True  # perhaps: what was read before it failed is kept
             continue
         if pools is None:
             return announced
@@ -137,9 +138,9 @@ def _scan(chain: str, endpoints: Endpoints) -> bool:
 
 
 def _read_past(chain: str, node: Node, floor: int | None) -> int | None:
-    """Read one missing range; returns how many pools were new, None where no range is left.
+    """Read some spans that are missing; returns how many pools were new, None where none is left.
 
-    Where there was a range there may be more, so another worker is woken before.
+    Where there were some there may be more, so another worker is woken before.
     """
     done = history.scan(
         wiring.db(),
@@ -150,6 +151,7 @@ def _read_past(chain: str, node: Node, floor: int | None) -> int | None:
         lease_s=wiring.settings().lease_s,
         floor=floor,
         claimed=lambda: keep_waiting("scan", chain, Lane.HISTORY),
+        monotonic=time.monotonic,
     )
     return None if isinstance(done, history.NothingMissing) else done.pools
 

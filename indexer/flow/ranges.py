@@ -10,6 +10,8 @@ from indexer.errors import RangeRefused, TooManyBlocks, TooManyLogs
 FIRST_SPAN = 1_000
 LARGEST_SPAN = 100_000
 TARGET_LOGS = 2_000
+MOST_TOGETHER = 8
+"""Spans of one claim. More would hardly save anything, and near the end others would have nothing to do meanwhile."""
 ANSWERS_BEFORE_PROBE = 500
 """Plans and upstreams change: after so many full answers the cap is tried a little higher."""
 
@@ -23,6 +25,7 @@ class Ranges:
         self._cap: int | None = None
         self._eager = True
         self._full_answers = 0
+        self._logs_a_block = 0.0
 
     @property
     def cap(self) -> int | None:
@@ -32,6 +35,16 @@ class Ranges:
     def span(self) -> int:
         """How many blocks to ask for next, at least 1."""
         return self._span
+
+    def together(self) -> int:
+        """How many spans to claim at once, at least 1: as many as bring about 2,000 logs, judging by the last answer.
+
+        While the span doubles from answer to answer it is one: what the next one is like nobody knows.
+        """
+        if self._eager and self._span < self._largest:
+            return 1
+        logs = self._logs_a_block * self._span
+        return MOST_TOGETHER if logs * MOST_TOGETHER <= TARGET_LOGS else max(int(TARGET_LOGS / logs), 1)
 
     def refused(self, refusal: RangeRefused, first: int, last: int) -> int:
         """Learn from a refusal of first..last.
@@ -55,6 +68,7 @@ class Ranges:
     def served(self, first: int, last: int, logs: int) -> None:
         """Learn from an answer with `logs` logs. Only one to a full span says anything about a larger one."""
         size = last - first + 1
+        self._logs_a_block = logs / size
         if logs > TARGET_LOGS:
             self._span = min(self._span, max(size * TARGET_LOGS // logs, 1))
             return

@@ -70,7 +70,8 @@ class World:
 
     def scan(self, node=None, *, span=1_000, ranges=None, **decided):
         ranges = ranges or Ranges(first_span=span)
-        return history.scan(self.db, node or self.node(), self.chain, ranges, self.clock, lease_s=LEASE_S, **decided)
+        decided = {"lease_s": LEASE_S, "monotonic": lambda: self.now_s} | decided
+        return history.scan(self.db, node or self.node(), self.chain, ranges, self.clock, **decided)
 
     def tokens(self, node=None):
         return self._batches(resolve.resolve_tokens, node or self.node())
