@@ -108,6 +108,18 @@ def test_an_earlier_announcement_found_later_takes_the_key_and_the_later_one_is_
     assert rows(tx, "select venue from gazetteer.instruments") == [(OTHER_FACTORY.dex,)]
 
 
+def test_a_log_that_lost_its_key_is_kept_whole_once_it_is_read_again(tx):
+    late, early = announce(1, 980), announce(1, 950, emitter=OTHER)
+    settle(tx, 971, 1_000, [late], source="history")
+    settle(tx, 941, 970, [early], source="history")
+    coverage.add(tx, ETHEREUM.id, [emitter.key for emitter in EMITTERS], 941, 1_000)
+    ((data,),) = rows(tx, "select data from gazetteer.rejected_logs")
+    assert data is None, "of a pool's row the log was not kept"
+    settle(tx, 971, 1_000, [late], source="history")
+    ((data, topics),) = rows(tx, "select data, topics from gazetteer.rejected_logs")
+    assert (bytes(data), bytes(topics)) == (late.log.data, b"".join(late.log.topics))
+
+
 def test_a_second_announcement_by_the_same_emitter_is_rejected_in_whatever_order_they_are_read(tx):
     late, early = announce(1, 980, tx="late"), announce(1, 950)
     settle(tx, 971, 1_000, [late], source="history")

@@ -24,7 +24,7 @@ _WRITE = text("""
          as t(block_hash, log_index, block_number, tx_hash, emitter, topics, data, reason)
     order by block_hash, log_index
     on conflict (chain_id, block_hash, log_index) do update
-        set orphaned_at = null, reason = excluded.reason
+        set orphaned_at = null, reason = excluded.reason, topics = excluded.topics, data = excluded.data
 """)
 
 _GONE = text("""
