@@ -104,8 +104,9 @@ def apply(db: Db, rows: Sequence[Listing], beat: int) -> Applied:
     now = NOW + beat * timedelta(minutes=5)
     with store.begin(db) as tx:
         run = runs.begin(tx, VENUE, SCOPE, now)
+    prepared = listings.prepare(rows)
     with store.begin(db) as tx:
-        told = listings.apply(tx, run, rows, complete=True, unreadable=0, accept=False, now=now)
+        told = listings.apply(tx, run, prepared, complete=True, unreadable=0, accept=False, now=now)
         runs.finish(tx, run, told, client="bench", pages=1, evidence={}, archive=None, now=now)
     return told
 

@@ -395,7 +395,7 @@ def test_a_run_that_was_overtaken_is_not_applied(tx):
     slow = runs.begin(tx, VENUE, SCOPE, NOW)
     list_(tx, "AUSDT")
     with pytest.raises(Moved, match="comes too late"):
-        listings.apply(tx, slow, [pair("BUSDT")], complete=True, unreadable=0, accept=False, now=NOW)
+        listings.apply(tx, slow, listings.prepare([pair("BUSDT")]), complete=True, unreadable=0, accept=False, now=NOW)
 
 
 def test_a_clock_that_steps_back_does_not_turn_the_order_of_versions(tx):

@@ -135,6 +135,7 @@ def _settle(
     evidence = dict(snapshot.evidence)
     if fetched.unreadable:
         evidence["unreadable"] = list(fetched.unreadable[:MOST_SAMPLES])
+    prepared = listings.prepare(fetched.listings)
     with store.begin(db) as tx:
         now = clock(tx)
         if not slots.finish(tx, claimed, next_at, None):
@@ -142,7 +143,7 @@ def _settle(
         applied = listings.apply(
             tx,
             run,
-            fetched.listings,
+            prepared,
             complete=snapshot.complete,
             unreadable=len(fetched.unreadable),
             accept=accept,

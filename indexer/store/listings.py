@@ -1,9 +1,9 @@
 """One run's list made true: what is new, changed, missing or gone, all in one transaction, or nothing at all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Row, text
 
@@ -11,7 +11,7 @@ from indexer.errors import Moved
 from indexer.model import Listing
 from indexer.store import Tx, instruments, listing_stage, listing_writes
 from indexer.store.instruments import Instrument
-from indexer.store.listing_rows import staged
+from indexer.store.listing_rows import Staged, staged
 from indexer.store.listing_stage import Counted, Told
 
 LEAST_PRESENT_PERCENT = 90
@@ -64,10 +64,25 @@ class Applied:
     rules: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A list as it is kept: one row for each stable_id, and which ids of the `told` rows were told more than once."""
+
+    rows: Sequence[Staged]
+    told: int
+    duplicates: Sequence[str]
+
+
+def prepare(listings: Sequence[Listing]) -> Prepared:
+    """Everything that a list can be worked out to before a transaction is open. Takes seconds where it is long."""
+    rows, twice = staged(listings)
+    return Prepared(rows=rows, told=len(listings), duplicates=twice)
+
+
 def apply(
     tx: Tx,
     run: Run,
-    listings: Iterable[Listing],
+    prepared: Prepared,
     *,
     complete: bool,
     unreadable: int,
@@ -81,12 +96,12 @@ def apply(
     """
     scope = _hold(tx, run)
     now = now if scope.applied_at is None else max(now, scope.applied_at + TICK)  # clocks may step back
-    told = list(listings)
-    rows, twice = staged(told)
+    rows = prepared.rows
+    told: dict[str, Any] = {"rows": prepared.told, "unreadable": unreadable, "duplicates": prepared.duplicates}
     counted = listing_stage.stage(tx, run.venue, run.scope, rows, now)
     doubt = _doubt(counted, len(rows), complete=complete, unreadable=unreadable)
     if doubt is not None and not accept:
-        return Applied(status="suspect", reason=doubt, rows=len(told), unreadable=unreadable, duplicates=twice)
+        return Applied(status="suspect", reason=doubt, **told)
     different = listing_stage.different(tx, run.venue, run.scope, rows)
     instruments.add(tx, run.scope, _fresh(run.venue, different), now)
     facts = {"venue": run.venue, "scope": run.scope, "run_id": run.run_id, "now": now, "before": scope.applied_at}
@@ -97,9 +112,7 @@ def apply(
         status="applied",
         reason=doubt,
         accepted=doubt is not None,
-        rows=len(told),
-        unreadable=unreadable,
-        duplicates=twice,
+        **told,
         new=new,
         reborn=reborn,
         changed=done["changed"],

@@ -46,6 +46,8 @@ def list_(tx, *rows, at=0, scope=SCOPE, complete=True, unreadable=0, accept=Fals
     now = NOW + at * EVERY
     run = runs.begin(tx, venue, scope, now)
     rows = [pair(row) if isinstance(row, str) else row for row in rows]
-    told = listings.apply(tx, run, rows, complete=complete, unreadable=unreadable, accept=accept, now=now)
+    told = listings.apply(
+        tx, run, listings.prepare(rows), complete=complete, unreadable=unreadable, accept=accept, now=now
+    )
     runs.finish(tx, run, told, client="made 1", pages=1, evidence={"pages": 1}, archive=None, now=now)
     return told
