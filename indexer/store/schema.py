@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
-import indexer.store.asset_tables  # noqa: F401 - its tables are part of the same metadata
+import indexer.store.asset_tables
 import indexer.store.listing_tables  # noqa: F401 - its tables are part of the same metadata
 from indexer.store.columns import SCHEMA, bytes_of, hex_of, metadata, moment
 
