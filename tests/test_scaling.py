@@ -203,7 +203,7 @@ def test_when_the_budget_runs_low_history_stops_first_then_resolution_and_the_he
         time.sleep(1)
         since = time.monotonic()
         eventually(lambda: resolve.counted(since=since) > 5 and head.counted(since=since) > 5, what="resolution")
-        assert history.counted(since=since) == 0
+        assert history.counted(LOGS, since=since) == 0, "of it only tokens are asked, as resolution"
     with Spent(broker, per_s, share=0.05):
         time.sleep(1)
         since = time.monotonic()
