@@ -24,10 +24,13 @@ MOST_MEMORY_A_VENUE_CHILD_KB = 350_000
 SOFT_SHUTDOWN_S = 20.0
 APPLY_S = 30.0
 """How long normalising and applying a list may take."""
+RELATE_S = 60.0
+"""How often it is looked whether anything new was said of what is the same."""
 MAINTENANCE = "maint"
+TASKS = ("tasks", "venue_tasks", "enrich_tasks", "sameness_tasks")
 
 broker.install()
-app = Celery("gazetteer", include=["workers.tasks", "workers.venue_tasks", "workers.enrich_tasks"])
+app = Celery("gazetteer", include=[f"workers.{name}" for name in TASKS])
 
 
 def queue_of(chain: str, lane: Lane) -> str:
@@ -110,6 +113,7 @@ def _options(task_s: float) -> dict[str, Any]:
         "beat_max_loop_interval": TICK_S,
         "beat_schedule": {
             "maint.tick": {"task": "maint.tick", "schedule": TICK_S, "options": {"expires": 2 * TICK_S}},
+            "maint.relate": {"task": "maint.relate", "schedule": RELATE_S, "options": {"expires": RELATE_S}},
             **{f"venue.{row.name}.{scope}": _periodic(row, scope) for row in wiring.venues() for scope in row.scopes},
         },
     }
@@ -121,8 +125,10 @@ def _periodic(row: VenueRow, scope: str) -> dict[str, Any]:
 
 
 def venue_task(row: VenueRow) -> str:
-    """What runs its scopes: one that lists nothing is asked what it knows of others' listings."""
-    return "venue.discover" if row.lists else "venue.enrich"
+    """What runs its scopes: one that lists nothing is asked what it knows of others' listings, or of coins."""
+    if row.lists:
+        return "venue.discover"
+    return "venue.coins" if "coins" in row.options else "venue.enrich"
 
 
 def hard_limit_s(row: VenueRow) -> float:

@@ -93,7 +93,7 @@ def discover(
         fetched = _fetch(row, scope, load, session)
         kept = None if keep_in is None else archive.keep(keep_in, row.name, scope, run.run_id, fetched.snapshot.rows)
     except (Retryable, Refused) as error:
-        return _failed(db, row, claimed, run, error, clock)
+        return failed(db, row, claimed, run, error, clock)
     return _settle(db, row, claimed, run, fetched, kept, clock, accept=accept)
 
 
@@ -162,9 +162,10 @@ def _settle(
     return Ran(run_id=run.run_id, applied=applied, next_at=next_at)
 
 
-def _failed(
+def failed(
     db: Db, row: VenueRow, claimed: Claimed, run: Run, error: Retryable | Refused, clock: Clock
 ) -> Failed | NotDue:
+    """The run ended without a list; when its scope is asked again, and why only then."""
     word, reason = word_of(error), str(error) or type(error).__name__
     with store.begin(db) as tx:
         now = clock(tx)

@@ -4,7 +4,7 @@ Everything is derived anew from what is said now, whoever said it first; what st
 that doing it twice changes nothing, and the order of the runs before it does not matter.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -56,20 +56,6 @@ def relate(db: Db, clock: Clock, claims: Sequence[Claim] | None = None) -> Relat
         related = _relate(tx, by_hand, now)
         assets.remember(tx, mark)
     return related
-
-
-def take(db: Db, source: str, fetch: Callable[[], Sequence[Claim]], clock: Clock, *, every_s: float) -> str | None:
-    """Read a list of coins if the last reading is `every_s` old; why it is not believed, None: it was, or is fresh.
-
-    Raises what `fetch` raises.
-    """
-    with store.begin(db) as tx:
-        read = [claim.checked for claim in assets.claims(tx) if claim.source == source and claim.checked is not None]
-        if read and max(read) + timedelta(seconds=every_s) > clock(tx):
-            return None
-    told = fetch()
-    with store.begin(db) as tx:
-        return asset_writes.take(tx, source, told, clock(tx))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from types import ModuleType
 from typing import cast
 
 from indexer.errors import Disabled, Refused
-from indexer.venues.spec import Enricher, Login, Venue
+from indexer.venues.spec import CoinLists, Enricher, Login, Venue
 
-__all__ = ["Enricher", "Login", "Venue", "load", "load_enricher", "login"]
+__all__ = ["CoinLists", "Enricher", "Login", "Venue", "load", "load_enricher", "load_lists", "login"]
 
 
 def load(adapter: str, extra: str) -> Venue:
@@ -19,6 +19,11 @@ def load(adapter: str, extra: str) -> Venue:
 def load_enricher(adapter: str, extra: str) -> Enricher:
     """The file of a source that lists nothing. Raises as `load` does."""
     return cast("Enricher", _file(adapter, extra))
+
+
+def load_lists(adapter: str, extra: str) -> CoinLists:
+    """The file that reads lists of coins. Raises as `load` does."""
+    return cast("CoinLists", _file(adapter, extra))
 
 
 def login(adapter: str, extra: str) -> Login:

@@ -14,6 +14,7 @@ from indexer.errors import (
     VenueUnavailable,
 )
 from indexer.model import Learned, Listing, Snapshot, Sought
+from indexer.model.asset import Claim
 from indexer.ports import Session
 
 LONGEST_RETRY_AFTER_S = 86_400.0
@@ -40,6 +41,14 @@ class Enricher(Protocol):
 
     def look_up(self, session: Session, sought: Sequence[Sought], options: Mapping[str, object]) -> Iterator[Learned]:
         """What it knows of each of these, one by one, in any order. Raises as `Venue.fetch` does, between two."""
+        ...
+
+
+class CoinLists(Protocol):
+    """A module of this room that reads lists of coins: what codes and ids mean, by contracts."""
+
+    def read(self, session: Session, options: Mapping[str, object]) -> Sequence[Claim]:
+        """The whole list of a source. Raises as `Venue.fetch` does."""
         ...
 
 

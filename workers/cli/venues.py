@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from indexer import store
 from indexer import venues as files
-from indexer.flow import discover, enrich
+from indexer.flow import coins, discover, enrich, sameness
 from indexer.known import VenueRow
 from indexer.store import changes, runs, slots
 from indexer.store.clock import database_time
@@ -98,7 +98,7 @@ def run(venue: str, scope: str | None, accept: bool, data_dir: Path | None) -> N
 def _run(row: VenueRow, scope: str, accept: bool) -> bool:
     """One scope, with what came of it; False where nothing was applied."""
     if not row.lists:
-        return _enrich(row, scope)
+        return _coins(row, scope) if "coins" in row.options else _enrich(row, scope)
     with _shown(f"{row.name} {scope}") as told:
         done = discover.discover(
             wiring.db(),
@@ -128,6 +128,31 @@ def _run(row: VenueRow, scope: str, accept: bool) -> bool:
     figures = ", ".join(f"{getattr(found, figure):,} {figure}" for figure in FIGURES)
     _say(f"{name}: {figures}, {found.rules:,} rules changed, {found.unreadable:,} unreadable")
     _say_changes(done.run_id)
+    return True
+
+
+def _coins(row: VenueRow, scope: str) -> bool:
+    """What one list says of coins; False where it did not come, or is not believed."""
+    with _shown(f"{row.name} {scope}") as told:
+        done = coins.read(
+            wiring.db(),
+            row,
+            lambda: files.load_lists(row.adapter, row.extra),
+            wiring.venue_session(row, "live", told),
+            wiring.clock,
+            at_once=True,
+        )
+    if isinstance(done, discover.NotDue):
+        _say(f"{row.name} {scope}: somebody reads it just now; ask again in a minute")
+        return False
+    if isinstance(done, discover.Failed):
+        _say(f"{row.name} {scope}: {done.error}: {done.reason}")
+        return False
+    if done.doubt is not None:
+        _say(f"{row.name} {scope}: suspect, nothing was changed: {done.doubt}")
+        return False
+    sameness.relate(wiring.db(), wiring.clock)
+    _say(f"{row.name} {scope}: {done.names:,} names of coins")
     return True
 
 
