@@ -16,7 +16,9 @@ from indexer.sim.venues.tws import Tws
 from indexer.store import enrichment, runs, slots, work
 from indexer.store import venues as venue_facts
 from tests.brokers import session
+from tests.commands import run, settled
 from tests.lab.listing import NOW, list_
+from workers import enrich_tasks, wiring
 from workers.app import venue_task
 
 ROWS = {row.name: row for row in known.venues()}
@@ -291,7 +293,8 @@ def test_sources_have_a_task_of_their_own():
         "venue.enrich",
         "venue.enrich",
     ]
-    assert all(len(row.scopes) == 1 and enrich.wanted(row).lacks for row in ROWS.values() if not row.lists)
+    asked = [row for row in ROWS.values() if not row.lists and venue_task(row) == "venue.enrich"]
+    assert all(len(row.scopes) == 1 and enrich.wanted(row).lacks for row in asked)
 
 
 def test_a_run_is_told_as_any_other(figi):
@@ -305,3 +308,43 @@ def test_a_run_is_told_as_any_other(figi):
         {"asked": 1, "identifiers": 0, "not_known": 1},
     )
     assert replace(run, status="x").pages == 1
+
+
+@pytest.fixture
+def place(figi, postgres_url, monkeypatch, tmp_path):
+    env = {
+        "GAZETTEER_DATABASE_URL": postgres_url,
+        "GAZETTEER_VENUES": "alpaca,openfigi",
+        "GAZETTEER_URL_OPENFIGI": figi.url,
+    }
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENFIGI_API_KEY", raising=False)
+    figi.venue.add("AAPL", "XNAS")
+    figi.listed(share("AAPL"), share("GONE"))
+    with settled(monkeypatch, **env):
+        yield figi
+
+
+def test_a_run_by_hand_says_what_was_learned(place):
+    told = run("venues", "run", "openfigi")
+    assert (told.exit_code, told.output) == (
+        0,
+        "openfigi figi: asked about 2 listings, 3 identifiers new, 1 not known\n",
+    )
+    place.venue.faults.add("unavailable")
+    with store.begin(place.db) as tx:
+        tx.exec_driver_sql("update gazetteer.work set due = now() where kind = 'enrich'")
+    failed = run("venues", "run", "openfigi")
+    assert (failed.exit_code, failed.output) == (1, "openfigi figi: transient: openfigi: HTTP 503\n")
+
+
+def test_the_task_asks_what_is_due_once(place):
+    wiring.due_venues()
+    with store.begin(place.db) as tx:
+        tx.exec_driver_sql("update gazetteer.work set due = now() where kind = 'venue'")
+    for _ in range(2):
+        enrich_tasks.enrich_listings("openfigi", "figi")
+    assert len(place.server.asked) == 1
+    assert place.identifiers()[key("AAPL"), "figi"]
+    enrich_tasks.enrich_listings("ibkr_tws", "details")
+    assert place.ask("select distinct venue from gazetteer.venue_runs where venue <> 'alpaca'") == [("openfigi",)]

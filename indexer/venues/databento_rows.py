@@ -103,11 +103,11 @@ def folded(store: Iterable[Any], wanted: Sequence[str] = ()) -> tuple[list[Raw],
     rows: dict[tuple[object, ...], dict[str, object]] = {}
     read: Counter[str] = Counter()
     for record in store:
-        row = _row(record)
-        kind = str(row["instrument_class"])
+        kind = str(record.instrument_class)
         read[kind] += 1
         if wanted and kind not in wanted:
             continue
+        row = _row(record)
         key = (row["raw_symbol"], row.get("activation"), row.get("expiration"))
         before = rows.get(key, {})
         if int(str(before.get("publisher_id", row["publisher_id"]))) < int(str(row["publisher_id"])):
