@@ -323,6 +323,21 @@ def test_a_code_that_two_sources_give_to_two_assets_means_neither(register):
     )
 
 
+def test_whoever_was_overtaken_while_it_grouped_writes_nothing(register, monkeypatch):
+    applied(register, "alpaca", "us_equity", share("AAPL", isin=APPLE))
+    overtaking = iter([True])
+    group = sameness.group
+
+    def overtaken(things):
+        if next(overtaking, False):
+            assert isinstance(relate(register), sameness.Related)
+        return group(things)
+
+    monkeypatch.setattr(sameness, "group", overtaken)
+    assert isinstance(relate(register), sameness.NothingNew)
+    assert one(register, "select count(*) from api.assets where kind = 'equity'") == (1,)
+
+
 RUNS = (
     (
         "alpaca",

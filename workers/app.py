@@ -24,8 +24,8 @@ MOST_MEMORY_A_VENUE_CHILD_KB = 350_000
 SOFT_SHUTDOWN_S = 20.0
 APPLY_S = 30.0
 """How long normalising and applying a list may take."""
-RELATE_S = 60.0
-"""How often it is looked whether anything new was said of what is the same."""
+RELATE_S, RELATE_LIMIT_S = 60.0, 300.0
+"""How often it is looked whether anything new was said of what is the same, and how long that may take."""
 MAINTENANCE = "maint"
 TASKS = ("tasks", "venue_tasks", "enrich_tasks", "sameness_tasks")
 
@@ -113,7 +113,11 @@ def _options(task_s: float) -> dict[str, Any]:
         "beat_max_loop_interval": TICK_S,
         "beat_schedule": {
             "maint.tick": {"task": "maint.tick", "schedule": TICK_S, "options": {"expires": 2 * TICK_S}},
-            "maint.relate": {"task": "maint.relate", "schedule": RELATE_S, "options": {"expires": RELATE_S}},
+            "maint.relate": {
+                "task": "maint.relate",
+                "schedule": RELATE_S,
+                "options": {"expires": RELATE_S, "time_limit": RELATE_LIMIT_S},
+            },
             **{f"venue.{row.name}.{scope}": _periodic(row, scope) for row in wiring.venues() for scope in row.scopes},
         },
     }

@@ -45,28 +45,36 @@ def relate(db: Db, clock: Clock, claims: Sequence[Claim] | None = None) -> Relat
     """Make assets say what listings, lists of coins and `claims` (None: what is known by hand) say together."""
     by_hand = curated.claims() if claims is None else claims
     with store.begin(db) as tx:
-        if not assets.alone(tx):
-            return NothingNew()
+        before = assets.remembered(tx)
         mark = f"{_VERSION} {blake2b(repr(by_hand).encode(), digest_size=8).hexdigest()} {assets.heard(tx)}"
-        if mark == assets.remembered(tx):
+        if mark == before:
             return NothingNew()
-        before = assets.latest(tx)
-        now = clock(tx)
-        now = now if before is None else max(now, before + TICK)
-        related = _relate(tx, by_hand, now)
+        heard = _listen(tx, by_hand)  # what is said meanwhile is heard again the next time
+    said = _Said(**vars(heard), grouped=group(heard.things))
+    with store.begin(db) as tx:
+        if not assets.alone(tx) or assets.remembered(tx) != before:
+            return NothingNew()
+        last, now = assets.latest(tx), clock(tx)
+        related = _relate(tx, said, now if last is None else max(now, last + TICK))
         assets.remember(tx, mark)
     return related
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Said:
-    """Everything that is said: things, which of them are one, and the links of codes to them."""
+class _Heard:
+    """What is said: things, links of codes to them by their place, and tokenised shares, whose places come after."""
 
     things: Sequence[Thing]
-    grouped: Grouped
     links: Sequence[Link]
     shares: Sequence[Share]
     reborn: Mapping[tuple[str, str], datetime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Said(_Heard):
+    """What is said, and which of the things are one."""
+
+    grouped: Grouped
 
     @cached_property
     def share_start(self) -> int:
@@ -89,7 +97,7 @@ class _Said:
         return {place: number for number, places in enumerate(self.grouped.groups) for place in places}
 
 
-def _listen(tx: Tx, by_hand: Sequence[Claim]) -> _Said:
+def _listen(tx: Tx, by_hand: Sequence[Claim]) -> _Heard:
     listing = assets.venues(tx)
     told = [*assets.claims(tx), *by_hand]
     mapped = {(claim.venue, claim.code) for claim in told}
@@ -104,11 +112,10 @@ def _listen(tx: Tx, by_hand: Sequence[Claim]) -> _Said:
     things += more
     shares, reborn = assets.shares(tx), assets.reborn(tx)
     links += meanings.of_shares(shares, reborn, len(things))
-    return _Said(things=things, grouped=group(things), links=links, shares=shares, reborn=reborn)
+    return _Heard(things=things, links=links, shares=shares, reborn=reborn)
 
 
-def _relate(tx: Tx, by_hand: Sequence[Claim], now: datetime) -> Related:
-    said = _listen(tx, by_hand)
+def _relate(tx: Tx, said: _Said, now: datetime) -> Related:
     named, meant = assets.named(tx), assets.meant(tx)
     ids, merged = _allocate(said, named, meant)
     fresh = [number for number in range(said.share_start + len(said.shares)) if number not in ids]
