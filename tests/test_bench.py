@@ -70,7 +70,7 @@ def test_a_process_that_is_looked_at_says_in_which_stage_its_cpu_went(tmp_path):
     waited_s = {stage: waited for _task, stage, _used, waited in told["rows"]}
     assert max(cpu_s, key=cpu_s.get) == "decode"
     assert 0.4 < cpu_s["decode"] < 1.5
-    assert max(waited_s, key=waited_s.get) == "other"
+    assert waited_s["other"] > 0.2, "a busy machine lets it wait elsewhere as well"
 
 
 @pytest.mark.shared
