@@ -106,6 +106,7 @@ def _announce(wish: Wish, stack: Stack, seed: str) -> None:
     say(f"gazetteer demo: simulated chains, exchanges and brokers from seed {seed}, offline")
     say(f"data in {stack.register.root}, logs in {stack.register.logs}")
     say(f"Flower at {stack.flower_url}{taken}; Ctrl-C stops everything")
+    say("starting, which takes some seconds")
 
 
 def _session(session: Session, wish: Wish, seed: str, port: int) -> "Verdict | None":
