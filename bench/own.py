@@ -44,7 +44,6 @@ POOLS_A_RANGE = 2_000
 """As many as history aims at."""
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 READ_S = 60.0
-COLUMNS = pool_rows._COLUMNS  # noqa: SLF001 - the floor writes what we write
 
 
 def main() -> None:
@@ -227,9 +226,7 @@ def _keep(db: Db, past: Past, ranges: Sequence[Sequence[object]]) -> None:
 def _copy(db: Db, ranges: Sequence[Sequence[object]]) -> None:
     """The pools' columns into a bare table: no index, no check, no second table."""
     times = Times(headers={}, estimate=lambda number: simulated.EPOCH_S + number)
-    names = [name for name, _, _ in COLUMNS]
-    kinds = [kind for _, kind, _ in COLUMNS]
-    getters = [getter for _, _, getter in COLUMNS]
+    names, kinds = zip(*pool_rows.COLUMNS, strict=True)
     with store.begin(db) as tx:
         columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
         tx.exec_driver_sql(f"create table bare ({columns})")
@@ -239,7 +236,7 @@ def _copy(db: Db, ranges: Sequence[Sequence[object]]) -> None:
             with driver.cursor() as cur, cur.copy(f"copy bare ({', '.join(names)}) from stdin (format binary)") as copy:
                 copy.set_types(kinds)
                 for pool in each:
-                    copy.write_row([getter(pool, times) for getter in getters])
+                    copy.write_row(pool_rows.row(pool, times))
 
 
 def resolve_(setting: Setting, servers: Servers) -> list[Row]:

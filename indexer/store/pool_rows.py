@@ -34,33 +34,33 @@ class Times:
         return None, None
 
 
-_Getter = Callable[[PoolCreated, Times], Any]
-_COLUMNS: tuple[tuple[str, str, _Getter], ...] = (
-    ("pool_key", "bytea", lambda pool, _: pool.key),
-    ("emitter", "bytea", lambda pool, _: pool.log.address),
-    ("topic0", "bytea", lambda pool, _: pool.log.topics[0]),
-    ("dex", "text", lambda pool, _: pool.dex),
-    ("protocol", "text", lambda pool, _: pool.protocol),
-    ("token0", "bytea", lambda pool, _: pool.token0),
-    ("token1", "bytea", lambda pool, _: pool.token1),
-    ("fee_ppm", "integer", lambda pool, _: pool.fee_ppm),
-    ("fee_kind", "text", lambda pool, _: pool.fee_kind),
-    ("tick_spacing", "integer", lambda pool, _: pool.tick_spacing),
-    ("bin_step", "integer", lambda pool, _: pool.bin_step),
-    ("stable", "boolean", lambda pool, _: pool.stable),
-    ("hooks", "bytea", lambda pool, _: pool.hooks),
-    ("deployer", "bytea", lambda pool, _: pool.deployer),
-    ("pool_index", "bigint", lambda pool, _: pool.pool_index),
-    ("proof", "text", lambda pool, _: pool.proof),
-    ("block_number", "bigint", lambda pool, _: pool.log.block_number),
-    ("block_hash", "bytea", lambda pool, _: pool.log.block_hash),
-    ("tx_hash", "bytea", lambda pool, _: pool.log.tx_hash),
-    ("log_index", "integer", lambda pool, _: pool.log.log_index),
-    ("created_at", "timestamptz", lambda pool, times: times.of(pool)[0]),
-    ("created_at_kind", "text", lambda pool, times: times.of(pool)[1]),
+COLUMNS = (
+    ("pool_key", "bytea"),
+    ("emitter", "bytea"),
+    ("topic0", "bytea"),
+    ("dex", "text"),
+    ("protocol", "text"),
+    ("token0", "bytea"),
+    ("token1", "bytea"),
+    ("fee_ppm", "integer"),
+    ("fee_kind", "text"),
+    ("tick_spacing", "integer"),
+    ("bin_step", "integer"),
+    ("stable", "boolean"),
+    ("hooks", "bytea"),
+    ("deployer", "bytea"),
+    ("pool_index", "bigint"),
+    ("proof", "text"),
+    ("block_number", "bigint"),
+    ("block_hash", "bytea"),
+    ("tx_hash", "bytea"),
+    ("log_index", "integer"),
+    ("created_at", "timestamptz"),
+    ("created_at_kind", "text"),
 )
-_NAMES = ", ".join(name for name, _, _ in _COLUMNS)
-_ARRAYS = ", ".join(f"cast(:{name} as {kind}[])" for name, kind, _ in _COLUMNS)
+"""Names and Postgres's types, in the order of `row`."""
+_NAMES = ", ".join(name for name, _ in COLUMNS)
+_ARRAYS = ", ".join(f"cast(:{name} as {kind}[])" for name, kind in COLUMNS)
 _TOLD = f"(select * from unnest({_ARRAYS}) as t({_NAMES}))"
 
 _INSERT = """
@@ -72,12 +72,12 @@ _INSERT = """
 _INSERT_ARRAYS = text(_INSERT.format(names=_NAMES, told=_TOLD))
 _INSERT_COPIED = text(_INSERT.format(names=_NAMES, told="copied_pools"))
 _COPIED = text(
-    "create temporary table copied_pools (" + ", ".join(f"{name} {kind}" for name, kind, _ in _COLUMNS) + ")"
+    "create temporary table copied_pools (" + ", ".join(f"{name} {kind}" for name, kind in COLUMNS) + ")"
     " on commit drop",
 )
 _UPDATE = text(f"""
     update gazetteer.pools p set
-        {", ".join(f"{name} = told.{name}" for name, _, _ in _COLUMNS)},
+        {", ".join(f"{name} = told.{name}" for name, _ in COLUMNS)},
         source = :source, orphaned_at = null, answered_block = null, answered_at = null
     from {_TOLD} as told
     where p.chain_id = :chain_id and p.pool_key = told.pool_key
@@ -114,11 +114,39 @@ def rewrite(tx: Tx, chain_id: ChainId, pools: Sequence[PoolCreated], times: Time
         tx.execute(_UPDATE, {"chain_id": chain_id, "source": source} | _arrays(pools, times))
 
 
+def row(pool: PoolCreated, times: Times) -> tuple[Any, ...]:
+    """A pool's values in the order of COLUMNS."""
+    log = pool.log
+    return (
+        pool.key,
+        log.address,
+        log.topics[0],
+        pool.dex,
+        pool.protocol,
+        pool.token0,
+        pool.token1,
+        pool.fee_ppm,
+        pool.fee_kind,
+        pool.tick_spacing,
+        pool.bin_step,
+        pool.stable,
+        pool.hooks,
+        pool.deployer,
+        pool.pool_index,
+        pool.proof,
+        log.block_number,
+        log.block_hash,
+        log.tx_hash,
+        log.log_index,
+        *times.of(pool),
+    )
+
+
 def _arrays(pools: Sequence[PoolCreated], times: Times) -> dict[str, object]:
-    return {name: [getter(pool, times) for pool in pools] for name, _, getter in _COLUMNS}
+    columns = zip(*(row(pool, times) for pool in pools), strict=True)
+    return {name: list(values) for (name, _), values in zip(COLUMNS, columns, strict=True)}
 
 
 def _copy(tx: Tx, pools: Sequence[PoolCreated], times: Times) -> None:
     tx.execute(_COPIED)
-    rows = ([getter(pool, times) for _, _, getter in _COLUMNS] for pool in pools)
-    copy(tx, "copied_pools", [(name, kind) for name, kind, _ in _COLUMNS], rows)
+    copy(tx, "copied_pools", COLUMNS, (row(pool, times) for pool in pools))
