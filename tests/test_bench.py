@@ -86,3 +86,15 @@ def test_beside_the_floor_nothing_is_missing_and_every_token_is_right(tmp_path, 
         assert row["tokens_right"] == row["tokens_wellformed"] > 0
     assert idle["logs_returned"] == 0, "an idle run reads nothing"
     assert not any(row["timed_out"] or row["exit"] for row in (floor, idle, product))
+
+
+@pytest.mark.slow
+def test_history_of_a_distant_node_is_measured_for_one_worker_and_for_more(tmp_path):
+    shown = ran(BENCH / "scaling.py", "--smoke", "--workers", "1,2", "--out", tmp_path / "out.jsonl")
+    one, two = lines_of(tmp_path / "out.jsonl")
+    assert (one["workers"], one["children"], two["children"]) == (1, 2, 4)
+    for row in (one, two):
+        assert row["requests"] >= row["ranges"] == 30
+        assert row["bound_s"] > 0
+        assert row["work_cpu_ms"] > 0
+    assert f"| {one['requests']} " in shown
