@@ -83,4 +83,6 @@ def test_every_bug_of_the_list_is_planted():
         "coverage_for_emitters_not_listened_to",
         "lease_finished_by_the_wrong_holder",
         "events_read_past_an_open_transaction",
+        "audit_believes_the_second_reading",
+        "audited_without_reading",
     }
