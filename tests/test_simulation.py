@@ -13,15 +13,15 @@ from indexer import store
 from tests.simulation.life import Simulation, reproduce
 
 NOTABLE = {
-    2: "forks deeper than a step, processes killed between rows and cursor, leases that run out while others go on",
-    4: "tokens asked before their code is there, and an endpoint that omits logs until the end",
-    8: "an endpoint that lies confirms one that does not; a pool's first announcement lies in a hole of history",
-    9: "one fork after the other, with a factory listened to only from the middle on",
-    13: "a worker comes back after others have finished its tokens, with answers of a branch that lost",
-    41: "a log that was a pool for a while lacked its data when history read it again",
-    51: "what lost its fifth worker at the very end waits for a person, who has to come after the sweep",
+    2: "a cursor saved apart from its rows, a rewind by one block, coverage of what nobody heard, a lost lease that wrote",
+    4: "a negative that was final at the first asking, and an audit that asked nobody",
+    8: "an audit that believed the second reading",
+    9: "as 2, on another chain with other faults",
+    13: "a lost lease that wrote, and nothing else",
+    41: "a log that was a pool for a while stayed without its data when history had read it again",
+    51: "a token whose fifth lease ran out when the person who brings dead work back had just been there",
 }
-"""Lives that showed something, and what. They are lived first, whichever others are."""
+"""Lives that showed a bug, planted or not, and which. They are lived first, whichever others are."""
 QUICK = 3
 SEEDS = int(os.environ.get("SEEDS", "300"))
 FIRST = int(os.environ.get("FIRST_SEED", "1"))
