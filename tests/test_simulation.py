@@ -13,10 +13,10 @@ from indexer import store
 from tests.simulation.life import Simulation, reproduce
 
 NOTABLE = {
-    2: "a cursor saved apart from its rows, a rewind by one block, coverage of what nobody heard, a lost lease that wrote",
+    2: "a cursor saved apart from its rows, a rewind by one block, coverage of what nobody heard, a lost lease",
     4: "a negative that was final at the first asking, and an audit that asked nobody",
     8: "an audit that believed the second reading",
-    9: "as 2, on another chain with other faults",
+    9: "the same four as 2, with other forks and faults",
     13: "a lost lease that wrote, and nothing else",
     41: "a log that was a pool for a while stayed without its data when history had read it again",
     51: "a token whose fifth lease ran out when the person who brings dead work back had just been there",
