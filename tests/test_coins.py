@@ -18,7 +18,7 @@ from tests.commands import run as command
 from tests.commands import settled
 from tests.lab.assets import about, one, rows
 from tests.lab.listing import NOW, list_, pair
-from workers import sameness_tasks, wiring
+from workers import venue_tasks, wiring
 from workers.app import venue_task
 
 READER = venues.load_lists("coins", "cex")
@@ -218,11 +218,11 @@ def test_the_tasks_read_a_list_once_and_relate_what_it_says(place, site):
     with store.begin(place) as tx:
         tx.exec_driver_sql("update gazetteer.work set due = now() where kind = 'venue'")
     for _ in range(2):
-        sameness_tasks.read_coins("coinbase_currencies", "coin")
-        sameness_tasks.relate()
+        venue_tasks.read_coins("coinbase_currencies", "coin")
+        venue_tasks.relate()
     assert len(site[1].asked) == 1
     assert about(place, "v1|coinbase|spot|USDC-EUR|0") == {("token", "USDC", "caip19", 1.0, "base")}
-    sameness_tasks.read_coins("coingecko", "coin")  # not listed here: nothing is asked
+    venue_tasks.read_coins("coingecko", "coin")  # not listed here: nothing is asked
     assert len(site[1].asked) == 1
 
 

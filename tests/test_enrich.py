@@ -18,7 +18,7 @@ from indexer.store import venues as venue_facts
 from tests.brokers import session
 from tests.commands import run, settled
 from tests.lab.listing import NOW, list_
-from workers import enrich_tasks, wiring
+from workers import venue_tasks, wiring
 from workers.app import venue_task
 
 ROWS = {row.name: row for row in known.venues()}
@@ -343,8 +343,8 @@ def test_the_task_asks_what_is_due_once(place):
     with store.begin(place.db) as tx:
         tx.exec_driver_sql("update gazetteer.work set due = now() where kind = 'venue'")
     for _ in range(2):
-        enrich_tasks.enrich_listings("openfigi", "figi")
+        venue_tasks.enrich_listings("openfigi", "figi")
     assert len(place.server.asked) == 1
     assert place.identifiers()[key("AAPL"), "figi"]
-    enrich_tasks.enrich_listings("ibkr_tws", "details")
+    venue_tasks.enrich_listings("ibkr_tws", "details")
     assert place.ask("select distinct venue from gazetteer.venue_runs where venue <> 'alpaca'") == [("openfigi",)]

@@ -65,6 +65,15 @@ def test_a_ban_stops_every_scope_of_its_venue_and_no_other(kept):
     assert due(kept, LATER) == [("alpaca", "equity"), ("binance", "linear"), ("binance", "spot")]
 
 
+def test_a_process_of_other_settings_takes_no_slot_away(kept):
+    claimed = claim(kept)
+    with store.begin(kept) as tx:
+        slots.finish(tx, claimed, LATER, None)
+        slots.add(tx, {"alpaca": ["equity", "option"]}, NOW)
+    assert due(kept) == [("alpaca", "equity"), ("alpaca", "option"), ("binance", "linear")]
+    assert ("binance", "spot") in due(kept, LATER)
+
+
 def test_scopes_come_and_go_with_the_settings_and_keep_their_time(kept):
     claimed = claim(kept)
     with store.begin(kept) as tx:

@@ -27,7 +27,9 @@ APPLY_S = 30.0
 RELATE_S, RELATE_LIMIT_S = 60.0, 300.0
 """How often it is looked whether anything new was said of what is the same, and how long that may take."""
 MAINTENANCE = "maint"
-TASKS = ("tasks", "venue_tasks", "enrich_tasks", "sameness_tasks")
+ASSETS = "assets"
+"""Of what is the same: minutes at most, so that no process of the chains' lanes serves it."""
+TASKS = ("tasks", "venue_tasks")
 
 broker.install()
 app = Celery("gazetteer", include=[f"workers.{name}" for name in TASKS])
@@ -49,8 +51,10 @@ def venue_queue(row: VenueRow) -> str:
 
 
 def venue_queues(lane: str) -> list[str]:
-    """Every queue of a lane of venues, and maintenance."""
-    return [*(venue_queue(row) for row in wiring.venues() if row.kind in KINDS[lane]), MAINTENANCE]
+    """Every queue of a lane of venues, of what is the same among them, and maintenance."""
+    rows = wiring.venues()
+    related = [ASSETS] if rows else []
+    return [*(venue_queue(row) for row in rows if row.kind in KINDS[lane]), *related, MAINTENANCE]
 
 
 def queues_of(lane: str) -> set[str]:
@@ -113,14 +117,19 @@ def _options(task_s: float) -> dict[str, Any]:
         "beat_max_loop_interval": TICK_S,
         "beat_schedule": {
             "maint.tick": {"task": "maint.tick", "schedule": TICK_S, "options": {"expires": 2 * TICK_S}},
-            "maint.relate": {
-                "task": "maint.relate",
-                "schedule": RELATE_S,
-                "options": {"expires": RELATE_S, "time_limit": RELATE_LIMIT_S},
-            },
-            **{f"venue.{row.name}.{scope}": _periodic(row, scope) for row in wiring.venues() for scope in row.scopes},
+            **_venue_schedule(),
         },
     }
+
+
+def _venue_schedule() -> dict[str, Any]:
+    """Each scope of each venue by itself, and what is the same among all; nothing where none is listed."""
+    rows = wiring.venues()
+    schedule = {f"venue.{row.name}.{scope}": _periodic(row, scope) for row in rows for scope in row.scopes}
+    if rows:
+        options = {"queue": ASSETS, "expires": RELATE_S, "time_limit": RELATE_LIMIT_S}
+        schedule["assets.relate"] = {"task": "assets.relate", "schedule": RELATE_S, "options": options}
+    return schedule
 
 
 def _periodic(row: VenueRow, scope: str) -> dict[str, Any]:
@@ -132,7 +141,7 @@ def venue_task(row: VenueRow) -> str:
     """What runs its scopes: one that lists nothing is asked what it knows of others' listings, or of coins."""
     if row.lists:
         return "venue.discover"
-    return "venue.coins" if "coins" in row.options else "venue.enrich"
+    return "venue.coins" if row.names_coins else "venue.enrich"
 
 
 def hard_limit_s(row: VenueRow) -> float:

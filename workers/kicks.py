@@ -26,27 +26,23 @@ OF_HISTORY = ("scan", "audit", "stamp")
 
 def kick(kind: str, chain: str, lane: Lane = Lane.LIVE) -> bool:
     """Wake one worker for this kind of work of one chain. False: it could not be sent, and nothing is lost."""
-    if waiting(chain, lane) >= MOST_WAITING:
-        return True
     words = (chain,) if kind in OF_HISTORY else (chain, int(lane))
-    try:
-        app.send_task(KICKS[kind], args=words, queue=queue_of(chain, lane), expires=EXPIRES_S, ignore_result=True)
-    except (OperationalError, RedisError, OSError) as error:
-        log.warning("kick lost", extra={"kind": kind, "chain": chain, "error": type(error).__name__})
-        return False
-    return True
+    return _send(KICKS[kind], words, queue_of(chain, lane))
 
 
 def kick_venue(venue: str, scope: str) -> bool:
     """Wake one worker for a scope of a venue, unless the venue's queue is full. False: it could not be sent."""
     row = wiring.venue(venue)
-    if _length(venue_queue(row)) >= MOST_WAITING:
+    return _send(venue_task(row), (venue, scope), venue_queue(row), time_limit=hard_limit_s(row))
+
+
+def _send(task: str, words: tuple[object, ...], queue: str, **limits: float) -> bool:
+    if _length(queue) >= MOST_WAITING:
         return True
-    options = {"queue": venue_queue(row), "expires": EXPIRES_S, "time_limit": hard_limit_s(row), "ignore_result": True}
     try:
-        app.send_task(venue_task(row), args=(venue, scope), **options)
+        app.send_task(task, args=words, queue=queue, expires=EXPIRES_S, ignore_result=True, **limits)
     except (OperationalError, RedisError, OSError) as error:
-        log.warning("kick lost", extra={"venue": venue, "scope": scope, "error": type(error).__name__})
+        log.warning("kick lost", extra={"task": task, "words": words, "error": type(error).__name__})
         return False
     return True
 

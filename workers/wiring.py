@@ -131,11 +131,12 @@ def factories() -> tuple[Factory, ...]:
 
 
 def load_facts() -> None:
-    """Make the database say what is known: chains, factories, quote tokens."""
+    """Make the database say what is known: chains, factories, quote tokens, venues and which of them are listed."""
     with store.begin(db()) as tx:
         facts.load(tx, chains(), factories())
         quotes.load(tx, known.quote_rank())
         venue_facts.load(tx, all_venues(), known.schemes())
+        slots.keep(tx, _scopes(), clock(tx))
 
 
 def database_url() -> str:
@@ -337,7 +338,13 @@ def archive() -> Path | None:
 
 
 def due_venues() -> list[tuple[str, str]]:
-    """The scopes of listed venues that are due and that nobody runs; new ones of the settings are due at once."""
+    """The scopes of venues listed here that are due and that nobody runs; new ones of the settings are due at once."""
+    scopes = _scopes()
     with store.begin(db()) as tx:
-        slots.keep(tx, {row.name: row.scopes for row in venues()}, clock(tx))
-        return slots.due(tx, clock(tx))
+        now = clock(tx)
+        slots.add(tx, scopes, now)
+        return [(venue, scope) for venue, scope in slots.due(tx, now) if scope in scopes.get(venue, ())]
+
+
+def _scopes() -> dict[str, tuple[str, ...]]:
+    return {row.name: row.scopes for row in venues()}

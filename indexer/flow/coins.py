@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from indexer import store
 from indexer.errors import Refused, Retryable
-from indexer.flow.discover import LEASE_SLACK_S, Failed, NotDue, failed
+from indexer.flow.turns import Failed, NotDue, begin, failed
 from indexer.known import VenueRow
 from indexer.ports import Session
 from indexer.store import Db, asset_writes, runs, slots
@@ -29,26 +29,21 @@ def read(
 ) -> Taken | Failed | NotDue:
     """Read one list of coins, if it is due. `at_once`: although it is not. Raises DatabaseUnavailable."""
     (scope,) = row.scopes
-    with store.begin(db) as tx:
-        now = clock(tx)
-        lease_s = row.limit_s + row.timeout_s + LEASE_SLACK_S
-        claimed = slots.claim(tx, row.name, scope, lease_s=lease_s, now=now, at_once=at_once)
-        if claimed is None:
-            return NotDue()
-        run = runs.begin(tx, row.name, scope, now)
+    turn = begin(db, row, scope, clock, at_once=at_once)
+    if turn is None:
+        return NotDue()
     try:
         for name in row.secrets:
             session.secret(name)
         told = load().read(session, row.options)
     except (Retryable, Refused) as error:
-        return failed(db, row, claimed, run, error, clock)
-    next_at = run.started_at + timedelta(seconds=row.every_s)
+        return failed(db, turn, error, clock)
     with store.begin(db) as tx:
         now = clock(tx)
-        if not slots.finish(tx, claimed, next_at, None):
+        if not slots.finish(tx, turn.claimed, turn.next_at, None):
             return NotDue()
         doubt = asset_writes.take(tx, row.name, told, now)
         done = Applied(status="applied" if doubt is None else "suspect", reason=doubt, rows=len(told), unreadable=0)
         evidence = {"names": len(told)}
-        runs.finish(tx, run, done, client=row.adapter, pages=1, evidence=evidence, archive=None, now=now)
-    return Taken(names=len(told), doubt=doubt, next_at=next_at)
+        runs.finish(tx, turn.run, done, client=row.adapter, pages=1, evidence=evidence, archive=None, now=now)
+    return Taken(names=len(told), doubt=doubt, next_at=turn.next_at)

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from indexer import store
-from indexer.errors import Banned, RateLimited, Refused, Retryable
-from indexer.flow.discover import BANNED_S, LEASE_SLACK_S, PERSON_S, RATE_LIMITED_S, Failed, NotDue, word_of
+from indexer.errors import Refused, Retryable
+from indexer.flow.turns import Failed, NotDue, Turn, begin, failed, lease_s, word_of
 from indexer.known import VenueRow
 from indexer.model import Claimed, Learned, Sought
 from indexer.ports import Session
 from indexer.store import Db, enrichment, runs, slots, work
 from indexer.store.clock import Clock
 from indexer.store.enrichment import KIND, Wanted
-from indexer.store.listings import Applied, Run
+from indexer.store.listings import Applied
 from indexer.venues import Enricher
 
 MOST_ADDED = 10_000
@@ -49,19 +49,14 @@ def enrich(
     What was answered before a failure is kept. Raises DatabaseUnavailable.
     """
     (scope,) = row.scopes
+    turn = begin(db, row, scope, clock, at_once=at_once)
+    if turn is None:
+        return NotDue()
     with store.begin(db) as tx:
-        now = clock(tx)
-        slot = slots.claim(tx, row.name, scope, lease_s=_lease_s(row), now=now, at_once=at_once)
-        if slot is None:
-            return NotDue()
-        run = runs.begin(tx, row.name, scope, now)
-        enrichment.add(tx, row.name, wanted(row), MOST_ADDED, now)
+        enrichment.add(tx, row.name, wanted(row), MOST_ADDED, clock(tx))
     counted = _Counted()
     error = _ask_all(db, row, load, session, clock, counted)
-    next_at = run.started_at + timedelta(seconds=row.every_s)
-    if error is None:
-        return _finished(db, row, slot, run, counted, next_at, clock)
-    return _failed(db, row, slot, run, error, clock)
+    return _finished(db, turn, counted, clock) if error is None else failed(db, turn, error, clock)
 
 
 def wanted(row: VenueRow) -> Wanted:
@@ -80,10 +75,6 @@ class _Counted:
     batches: int = 0
 
 
-def _lease_s(row: VenueRow) -> float:
-    return row.limit_s + row.timeout_s + LEASE_SLACK_S
-
-
 def _ask_all(
     db: Db, row: VenueRow, load: Callable[[], Enricher], session: Session, clock: Clock, counted: _Counted
 ) -> Retryable | Refused | None:
@@ -95,7 +86,7 @@ def _ask_all(
     while counted.batches < MOST_BATCHES:
         with store.begin(db) as tx:
             now = clock(tx)
-            claimed = work.claim(tx, KIND, row.name, limit=BATCH, lease_s=_lease_s(row), now=now)
+            claimed = work.claim(tx, KIND, row.name, limit=BATCH, lease_s=lease_s(row), now=now)
             if claimed is None:
                 return None
             sought = enrichment.sought(tx, claimed.keys)
@@ -147,39 +138,17 @@ def _keep(
     return bool(mine)
 
 
-def _finished(
-    db: Db, row: VenueRow, slot: Claimed, run: Run, counted: _Counted, next_at: datetime, clock: Clock
-) -> Enriched | NotDue:
+def _finished(db: Db, turn: Turn, counted: _Counted, clock: Clock) -> Enriched | NotDue:
     """A run that asked about nobody leaves no trace."""
     done = Applied(status="applied", rows=counted.asked, unreadable=0, new=counted.identifiers, missing=counted.missed)
     evidence = {"asked": counted.asked, "not_known": counted.missed, "identifiers": counted.identifiers}
     with store.begin(db) as tx:
         now = clock(tx)
-        if not slots.finish(tx, slot, next_at, None):
+        if not slots.finish(tx, turn.claimed, turn.next_at, None):
             return NotDue()
         if counted.asked:
-            runs.finish(
-                tx, run, done, client=row.adapter, pages=counted.batches, evidence=evidence, archive=None, now=now
-            )
+            client, pages = turn.row.adapter, counted.batches
+            runs.finish(tx, turn.run, done, client=client, pages=pages, evidence=evidence, archive=None, now=now)
         else:
-            runs.forget(tx, run)
-    return Enriched(asked=counted.asked, missed=counted.missed, identifiers=counted.identifiers, next_at=next_at)
-
-
-def _failed(
-    db: Db, row: VenueRow, slot: Claimed, run: Run, error: Retryable | Refused, clock: Clock
-) -> Failed | NotDue:
-    word, reason = word_of(error), str(error) or type(error).__name__
-    with store.begin(db) as tx:
-        now = clock(tx)
-        next_at = now + timedelta(seconds=_wait_s(error, row))
-        if not slots.finish(tx, slot, next_at, f"{word}: {reason}"):
-            return NotDue()
-        runs.fail(tx, run, error=word, reason=reason, retry_at=next_at, now=now)
-    return Failed(run_id=run.run_id, error=word, reason=reason, next_at=next_at)
-
-
-def _wait_s(error: Retryable | Refused, row: VenueRow) -> float:
-    if isinstance(error, RateLimited):
-        return max(error.retry_after_s or (BANNED_S if isinstance(error, Banned) else RATE_LIMITED_S), 1.0)
-    return max(row.every_s, PERSON_S) if isinstance(error, Refused) else row.every_s
+            runs.forget(tx, turn.run)
+    return Enriched(asked=counted.asked, missed=counted.missed, identifiers=counted.identifiers, next_at=turn.next_at)

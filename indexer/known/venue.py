@@ -76,6 +76,11 @@ class VenueRow:
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
 
+    @property
+    def names_coins(self) -> bool:
+        """Whether it is a list of coins, and of nothing that is traded: its row says how to read it."""
+        return not self.lists and "coins" in self.options
+
 
 def parse_venues(rows: Sequence[Mapping[str, Any]], source: str) -> tuple[VenueRow, ...]:
     """Venues from rows of `[[venue]]`. Raises BadSetting naming `source`, row, key and remedy."""

@@ -12,7 +12,7 @@ from indexer.store import Tx
 
 KIND = "venue"
 
-_KEEP = text("""
+_ADD = text("""
     insert into gazetteer.work (kind, scope, key, lane, due, created_at)
     select :kind, venue, key, :lane, :now, :now
     from unnest(cast(:venues as text[]), cast(:keys as bytea[])) as t(venue, key)
@@ -85,12 +85,15 @@ class Slot:
     reason: str | None
 
 
+def add(tx: Tx, scopes: Mapping[str, Sequence[str]], now: datetime) -> None:
+    """These scopes of these venues have a slot; a new one is due now. Others stay: they may be another process's."""
+    tx.execute(_ADD, _pairs(scopes) | {"lane": Lane.HISTORY, "now": now})
+
+
 def keep(tx: Tx, scopes: Mapping[str, Sequence[str]], now: datetime) -> None:
     """Exactly these scopes of these venues have a slot; a new one is due now, one that is not wanted any more goes."""
-    pairs = sorted((venue, scope.encode()) for venue, of in scopes.items() for scope in of)
-    told = {"kind": KIND, "venues": [venue for venue, _ in pairs], "keys": [key for _, key in pairs]}
-    tx.execute(_DROP, told)
-    tx.execute(_KEEP, told | {"lane": Lane.HISTORY, "now": now})
+    tx.execute(_DROP, _pairs(scopes))
+    add(tx, scopes, now)
 
 
 def claim(tx: Tx, venue: str, scope: str, *, lease_s: float, now: datetime, at_once: bool = False) -> Claimed | None:
@@ -118,6 +121,11 @@ def put_off(tx: Tx, venue: str, due: datetime, reason: str) -> None:
 def due(tx: Tx, now: datetime) -> list[tuple[str, str]]:
     """The venues and scopes that are due and that nobody runs."""
     return [(row.venue, row.of) for row in tx.execute(_DUE, {"kind": KIND, "now": now})]
+
+
+def _pairs(scopes: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    pairs = sorted((venue, scope.encode()) for venue, of in scopes.items() for scope in of)
+    return {"kind": KIND, "venues": [venue for venue, _ in pairs], "keys": [key for _, key in pairs]}
 
 
 def all_of(tx: Tx) -> list[Slot]:

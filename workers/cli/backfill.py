@@ -15,8 +15,8 @@ from indexer.store import consent, migrate
 from workers import plan as planning
 from workers import wiring
 from workers.cli.place import data_dir as with_data_dir
+from workers.cli.place import wired
 from workers.cli.shown import safe
-from workers.local import data
 from workers.plan import WIDTH, ChainPlan, Since
 from workers.wording import folded
 
@@ -72,29 +72,16 @@ def backfill(
         raise click.UsageError("tokens are asked by workers: leave --here or --tokens out")
     if isinstance(since, int) and since > 0 and len(names) > 1:
         raise click.UsageError("a block's number is of one chain: name it with --chains, or write a date")
-    with data.opened(data_dir) as url:
-        simulated = _use(url, data_dir)
+    with wired(data_dir) as simulated:
         migrate.check(wiring.db())
         asked = _Asked(names=names, since=since, yes=yes, here=here, tokens=tokens, simulated=simulated)
-        try:
-            _dry(asked) if dry else _read(asked)
-        finally:
-            wiring.db().dispose()
+        _dry(asked) if dry else _read(asked)
 
 
 def _names(chains: str | None) -> tuple[str, ...]:
     if chains is None:
         return tuple(wiring.chain_names())
     return tuple(wiring.chain(word.strip()).name for word in chains.split(",") if word.strip())
-
-
-def _use(url: str, data_dir: Path | None) -> bool:
-    """Tell wiring where the register is; whether it is of a simulated world."""
-    if wiring.settings().database_url == url:
-        return False
-    run = data.find(data_dir).run()
-    wiring.use(database_url=url, broker_url=run.broker_url if run else None)
-    return run is not None and run.command == "demo"
 
 
 def _dry(asked: _Asked) -> None:

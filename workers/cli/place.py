@@ -37,14 +37,15 @@ def register(directory: Path | None) -> Iterator[Db]:
 
 
 @contextmanager
-def wired(directory: Path | None) -> Iterator[None]:
-    """The register as the one that wiring speaks of, with the settings that its `up` or `demo` runs by."""
+def wired(directory: Path | None) -> Iterator[bool]:
+    """The register as the one that wiring speaks of; whether it is of a simulated world."""
     with data.opened(directory) as url:
+        run = None
         if wiring.settings().database_url != url:
             found = data.find(directory)
             run = found.run()
             wiring.use(database_url=url, broker_url=run.broker_url if run else None, data_dir=found.root)
         try:
-            yield
+            yield run is not None and run.command == "demo"
         finally:
             wiring.db().dispose()

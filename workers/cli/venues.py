@@ -12,13 +12,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from indexer import store
 from indexer import venues as files
-from indexer.flow import coins, discover, enrich, sameness
+from indexer.flow import sameness
+from indexer.flow.coins import Taken
+from indexer.flow.discover import Ran
+from indexer.flow.enrich import Enriched
+from indexer.flow.turns import Failed, NotDue
 from indexer.known import VenueRow
 from indexer.store import changes, runs, slots
 from indexer.store.clock import database_time
 from indexer.store.runs import RunRow
 from indexer.store.slots import Slot
-from workers import wiring
+from workers import sources, wiring
 from workers.cli.place import data_dir as with_data_dir
 from workers.cli.place import register, wired
 from workers.cli.shown import safe, table
@@ -96,33 +100,31 @@ def run(venue: str, scope: str | None, accept: bool, data_dir: Path | None) -> N
 
 
 def _run(row: VenueRow, scope: str, accept: bool) -> bool:
-    """One scope, with what came of it; False where nothing was applied."""
-    if not row.lists:
-        return _coins(row, scope) if "coins" in row.options else _enrich(row, scope)
-    with _shown(f"{row.name} {scope}") as told:
-        done = discover.discover(
-            wiring.db(),
-            row,
-            scope,
-            lambda: files.load(row.adapter, row.extra),
-            wiring.venue_session(row, "live", told),
-            wiring.clock,
-            keep_in=wiring.archive(),
-            at_once=True,
-            accept=accept,
-        )
+    """One scope, with what came of it; False where nothing was kept."""
     name = f"{row.name} {scope}"
-    if isinstance(done, discover.NotDue):
+    with _shown(name) as told:
+        done = sources.run(row, scope, "live", told, at_once=True, accept=accept)
+    if isinstance(done, NotDue):
         _say(f"{name}: somebody reads it just now; ask again in a minute")
         return False
-    if isinstance(done, discover.Failed):
+    if isinstance(done, Failed):
         _say(f"{name}: {done.error}: {done.reason}")
         return False
+    if isinstance(done, Taken):
+        return _coins(name, done)
+    if isinstance(done, Enriched):
+        asked = f"asked about {done.asked:,} listings"
+        _say(f"{name}: {asked}, {done.identifiers:,} identifiers new, {done.missed:,} not known")
+        return True
+    return _list(name, done)
+
+
+def _list(name: str, done: Ran) -> bool:
     found = done.applied
     if found.status == "suspect":
         _say(
             f"{name}: suspect, nothing was changed: {found.reason}. If the venue really lists no more than that: "
-            f"gazetteer venues run {row.name} {scope} --accept"
+            f"gazetteer venues run {name} --accept"
         )
         return False
     figures = ", ".join(f"{getattr(found, figure):,} {figure}" for figure in FIGURES)
@@ -131,53 +133,13 @@ def _run(row: VenueRow, scope: str, accept: bool) -> bool:
     return True
 
 
-def _coins(row: VenueRow, scope: str) -> bool:
-    """What one list says of coins; False where it did not come, or is not believed."""
-    with _shown(f"{row.name} {scope}") as told:
-        done = coins.read(
-            wiring.db(),
-            row,
-            lambda: files.load_lists(row.adapter, row.extra),
-            wiring.venue_session(row, "live", told),
-            wiring.clock,
-            at_once=True,
-        )
-    if isinstance(done, discover.NotDue):
-        _say(f"{row.name} {scope}: somebody reads it just now; ask again in a minute")
-        return False
-    if isinstance(done, discover.Failed):
-        _say(f"{row.name} {scope}: {done.error}: {done.reason}")
-        return False
+def _coins(name: str, done: Taken) -> bool:
+    """Where the list is believed, assets follow at once."""
     if done.doubt is not None:
-        _say(f"{row.name} {scope}: suspect, nothing was changed: {done.doubt}")
+        _say(f"{name}: suspect, nothing was changed: {done.doubt}")
         return False
     sameness.relate(wiring.db(), wiring.clock)
-    _say(f"{row.name} {scope}: {done.names:,} names of coins")
-    return True
-
-
-def _enrich(row: VenueRow, scope: str) -> bool:
-    """What one source knows of others' listings; False where it did not answer."""
-    name = f"{row.name} {scope}"
-    with _shown(name) as told:
-        session = wiring.venue_session(row, "live", told)
-        done = enrich.enrich(
-            wiring.db(),
-            row,
-            lambda: files.load_enricher(row.adapter, row.extra),
-            session,
-            wiring.clock,
-            at_once=True,
-        )
-    if isinstance(done, discover.NotDue):
-        _say(f"{name}: somebody asks it just now; ask again in a minute")
-        return False
-    if isinstance(done, discover.Failed):
-        _say(f"{name}: {done.error}: {done.reason}")
-        return False
-    _say(
-        f"{name}: asked about {done.asked:,} listings, {done.identifiers:,} identifiers new, {done.missed:,} not known"
-    )
+    _say(f"{name}: {done.names:,} names of coins")
     return True
 
 

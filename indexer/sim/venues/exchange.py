@@ -1,5 +1,6 @@
 """What simulated exchanges share: coins from a seed, days of expiry, and faults of a list's content."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -23,7 +24,7 @@ SHARES = ("AAPL", "TSLA", "NVDA", "MSFT", "AMZN", "GOOGL", "META", "SPY", "QQQ",
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class Exchange:
+class Exchange(ABC):
     """One simulated exchange: `rows` by scope, from a seed; `size` is the length of its longest list.
 
     Faults that it knows besides the server's: `empty` (no rows at all), `half` (every other row is missing),
@@ -40,12 +41,12 @@ class Exchange:
         self.faults: set[str] = set()
         self.rows: dict[str, list[Wire]] = {scope: self._first(scope, size) for scope in self.ids}
 
+    @abstractmethod
     def new(self, scope: str, base: str, born_ms: int) -> Wire:
         """A row of a listing of this coin, born then, in this venue's shape."""
-        raise NotImplementedError
 
-    def _first(self, scope: str, size: int) -> list[Wire]:
-        raise NotImplementedError
+    @abstractmethod
+    def _first(self, scope: str, size: int) -> list[Wire]: ...
 
     def listed(self, scope: str, asked: Asked) -> list[Wire]:
         """What it lists in this scope, spoiled by its faults."""
