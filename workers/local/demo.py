@@ -195,6 +195,7 @@ def summary(found: "Verdict") -> list[str]:
         "",
     ]
     lines += [f"  {each}" for each in found.differences[:SHOWN]]
+    lines += ["what venues list was not compared"]
     if found.equal:
         return [*lines, "the register equals the truth: every row of every view"]
     more = len(found.differences) - SHOWN
