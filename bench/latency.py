@@ -30,7 +30,8 @@ import usage
 
 from indexer.sim.calendar import Calendar
 from indexer.sim.ledger import Habits, Ledger
-from indexer.sim.server import HOST, serve
+from indexer.sim.server import serve
+from indexer.sim.serving import HOST
 from indexer.sim.world import HABITS, World
 from workers.local.data import Register
 from workers.local.process import free_port

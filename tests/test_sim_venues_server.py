@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from indexer.sim.venues.server import HOST, VenueServer
+from indexer.sim.serving import HOST
+from indexer.sim.venues.server import VenueServer
 from indexer.sim.venues.spec import Asked, Told, json, struck
 
 

@@ -6,10 +6,8 @@ register must hold.
 """
 
 import asyncio
-import contextlib
 import gc
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TypeVar
@@ -19,24 +17,24 @@ from aiohttp import web
 
 from indexer.sim.calendar import Calendar
 from indexer.sim.endpoint import Endpoint, Exchange
+from indexer.sim.serving import START_S, Serving
 from indexer.sim.sockets import Sockets
 from indexer.sim.world import Running, Site, World
 
-HOST = "127.0.0.1"
-PUMP_S = 0.02
 LONGEST_HANG_S = 60.0
 LARGEST_BODY_BYTES = 16 * 1024 * 1024
-START_S = 30.0
-SHUTDOWN_S = 1.0
 
 T = TypeVar("T")
 
 
-class Server:
+class Server(Serving):
     """Serves `sites` in a thread of its own. `pump` is called every 20 ms there, and lets time pass.
 
     With `control` None there are no controls. `port` 0: any free one.
     """
+
+    turn_s = 0.02
+    shutdown_s = 1.0
 
     def __init__(
         self,
@@ -47,36 +45,11 @@ class Server:
         pump: Callable[[], None] | None = None,
         tells_removed: bool = True,
     ) -> None:
+        super().__init__(port)
         self._sites = {site.path: site.endpoint for site in sites}
         self._sockets = {path: Sockets(endpoint, tells_removed=tells_removed) for path, endpoint in self._sites.items()}
         self._control = control
         self._pump = pump
-        self._ready = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: asyncio.Event | None = None
-        self.port = port
-
-    @property
-    def address(self) -> str:
-        """Host and port."""
-        return f"{HOST}:{self.port}"
-
-    def start(self) -> None:
-        """Serve in a thread. Raises TimeoutError if that does not come to be."""
-        self._thread = threading.Thread(target=lambda: asyncio.run(self.run()), name="sim", daemon=True)
-        self._thread.start()
-        if not self._ready.wait(START_S):
-            message = "the simulated node did not start"
-            raise TimeoutError(message)
-
-    def close(self) -> None:
-        """End the thread and every connection."""
-        if self._loop is not None and self._ended is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
-                self._loop.call_soon_threadsafe(self._ended.set)
-        if self._thread is not None:
-            self._thread.join(START_S)
 
     def hang_up(self, path: str) -> None:
         """Close every WebSocket connection to this path."""
@@ -96,32 +69,14 @@ class Server:
             raise RuntimeError(message)
         return asyncio.run_coroutine_threadsafe(done(), self._loop).result(START_S)
 
-    async def run(
-        self, *, until: asyncio.Event | None = None, ready: Callable[[int], None] = lambda _port: None
-    ) -> None:
-        """Serve until `close`, or until that event. `ready` is called once, with the port."""
-        self._loop, self._ended = asyncio.get_running_loop(), until or asyncio.Event()
-        runner = web.AppRunner(self._application(), shutdown_timeout=SHUTDOWN_S, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, HOST, self.port)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        self._ready.set()
-        ready(self.port)
-        try:
-            await self._keep_pumping(self._ended)
-        finally:
-            for sockets in self._sockets.values():
-                await sockets.close()
-            await runner.cleanup()
+    def _turn(self) -> None:
+        if self._pump is not None:
+            self._pump()
+            self._tell()
 
-    async def _keep_pumping(self, ended: asyncio.Event) -> None:
-        while not ended.is_set():
-            if self._pump is not None:
-                self._pump()
-                self._tell()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), PUMP_S)
+    async def _hang_up(self) -> None:
+        for sockets in self._sockets.values():
+            await sockets.close()
 
     def _tell(self) -> None:
         for sockets in self._sockets.values():

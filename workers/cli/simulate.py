@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from indexer.sim.calendar import Calendar
-from indexer.sim.server import HOST, serve
+from indexer.sim.server import serve
+from indexer.sim.serving import HOST
 from indexer.sim.venues.alpaca import Alpaca, optionable
 from indexer.sim.venues.binance import Binance
 from indexer.sim.venues.bybit import Bybit

@@ -6,22 +6,18 @@ asked for, bodies that break off, and silence.
 
 import asyncio
 import contextlib
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from aiohttp import web
 
+from indexer.sim.serving import Serving
 from indexer.sim.venues.spec import Asked, Simulated, Told, struck
 
-HOST = "127.0.0.1"
-PUMP_S = 0.05
 LONGEST_HANG_S = 600.0
 LARGEST_BODY_BYTES = 1024 * 1024
 MOST_REMEMBERED = 10_000
-START_S = 30.0
-SHUTDOWN_S = 0.1
 RETRY_AFTER_S = 30
 BAN_S = 120
 _JSON = {"Content-Type": "application/json"}
@@ -51,67 +47,36 @@ REFUSALS = {
 }
 
 
-class VenueServer:
+class VenueServer(Serving):
     """Serves `venues` in a thread of its own. `pump` is called every 50 ms there. `port` 0: any free one.
 
     `asked` remembers the last requests with their venue's name, oldest first.
     """
 
+    turn_s = 0.05
+    shutdown_s = 0.1
+
     def __init__(self, venues: Sequence[Simulated], *, port: int = 0, pump: Callable[[], None] | None = None) -> None:
+        super().__init__(port)
         self._venues = {venue.name: venue for venue in venues}
         self._pump = pump
-        self._ready = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: asyncio.Event | None = None
         self.asked: deque[tuple[str, Asked]] = deque(maxlen=MOST_REMEMBERED)
-        self.port = port
 
     def url(self, venue: str) -> str:
         """Where this venue answers, without a slash at the end."""
-        return f"http://{HOST}:{self.port}/{venue}"
+        return f"http://{self.address}/{venue}"
 
-    def start(self) -> None:
-        """Serve in a thread. Raises TimeoutError if that does not come to be."""
-        self._thread = threading.Thread(target=lambda: asyncio.run(self.run()), name="sim-venues", daemon=True)
-        self._thread.start()
-        if not self._ready.wait(START_S):
-            message = "the simulated venues did not start"
-            raise TimeoutError(message)
-
-    def close(self) -> None:
-        """End the thread and every connection, those that hang too."""
-        if self._loop is not None and self._ended is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
-                self._loop.call_soon_threadsafe(self._ended.set)
-        if self._thread is not None:
-            self._thread.join(START_S)
-
-    async def run(
-        self, *, until: asyncio.Event | None = None, ready: Callable[[int], None] = lambda _port: None
-    ) -> None:
-        """Serve until `close`, or until that event. `ready` is called once, with the port."""
-        self._loop, self._ended = asyncio.get_running_loop(), until or asyncio.Event()
+    def _application(self) -> web.Application:
         application = web.Application(client_max_size=LARGEST_BODY_BYTES)
         application.router.add_route("*", "/{venue}/{rest:.*}", self._handle)
-        runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_S, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, HOST, self.port)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        self._ready.set()
-        ready(self.port)
-        try:
-            await self._keep_pumping(self._ended)
-        finally:
-            await runner.cleanup()
+        return application
 
-    async def _keep_pumping(self, ended: asyncio.Event) -> None:
-        while not ended.is_set():
-            if self._pump is not None:
-                self._pump()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), PUMP_S if self._pump else None)
+    def _turn(self) -> None:
+        if self._pump is not None:
+            self._pump()
+
+    async def _hang_up(self) -> None:
+        """Whoever is kept in silence hears of the end himself."""
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         venue = self._venues.get(request.match_info["venue"])
